@@ -1,0 +1,90 @@
+package connectors
+
+import (
+	"time"
+
+	"github.com/scimsync/scimsync/identity"
+)
+
+// Profile is what a target can do and how it keeps what it is given: data, and
+// pure functions over data.
+type Profile struct {
+	// Name of the profile ("alation") and Product as the target calls itself.
+	Name    string
+	Product string
+	// URL is the address of the target without credentials: what a ledger is
+	// bound to.
+	URL string
+
+	// Users and Groups say which kinds the target has.
+	Users, Groups bool
+	// Members says how far group members can be read.
+	Members MembersAccess
+	// ReplaceOnly says that the target has no PATCH: every write replaces
+	// the whole object. With blind Members no membership may be written.
+	ReplaceOnly bool
+	// Active says that users have the attribute active.
+	Active bool
+	// Delete says what DELETE does to a user.
+	Delete DeleteEffect
+	// RenameUsers and RenameGroups say that userName and displayName may
+	// change after creation.
+	RenameUsers, RenameGroups bool
+	// Listable says that whole listings can be had. Where not, the agent
+	// reads object by object.
+	Listable bool
+
+	// Required are the attributes without which the target refuses a create.
+	Required map[identity.Kind][]string
+	// Dropped are attributes the target is known not to keep: Normalize
+	// removes them.
+	Dropped map[identity.Kind][]string
+	// Immutable are attributes that are set on create only.
+	Immutable map[identity.Kind][]string
+	// CaseInsensitive are attributes in which the target may change the
+	// case, so that a difference in case only is no difference.
+	CaseInsensitive map[identity.Kind][]string
+	// LowerCase are attributes the target stores in lower case.
+	LowerCase map[identity.Kind][]string
+
+	Limits Limits
+	// Notes say what a person should know before the first run.
+	Notes []string
+}
+
+// Limits bound the pace and size of requests. Zero means unknown.
+type Limits struct {
+	RequestsPerSecond float64
+	Concurrency       int
+	MembersPerPatch   int
+	PageSize          int
+}
+
+// Throughput returns how long n requests take at the known rate, and false
+// where the rate is not known.
+func (l Limits) Throughput(n int) (time.Duration, bool) {
+	if l.RequestsPerSecond <= 0 {
+		return 0, false
+	}
+	return time.Duration(float64(n) / l.RequestsPerSecond * float64(time.Second)), true
+}
+
+// MembersAccess says how far a target lets group members be read.
+type MembersAccess string
+
+// The degrees of access. None: the target has no groups or takes no members.
+const (
+	MembersReadable MembersAccess = "readable"
+	MembersBlind    MembersAccess = "blind"
+	MembersNone     MembersAccess = "none"
+)
+
+// DeleteEffect says what a DELETE does.
+type DeleteEffect string
+
+// The effects. Suspends: the account stays, inactive.
+const (
+	DeleteRemoves     DeleteEffect = "removes"
+	DeleteSuspends    DeleteEffect = "suspends"
+	DeleteUnsupported DeleteEffect = "unsupported"
+)

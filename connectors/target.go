@@ -1,0 +1,83 @@
+package connectors
+
+import (
+	"context"
+	"iter"
+
+	"github.com/scimsync/scimsync/identity"
+)
+
+// Target is an application that can be provisioned.
+type Target interface {
+	// Open asks the application what it can do, once, and returns a session.
+	// It fails with class Unauthorized when the credential is refused, and
+	// Unsupported when provisioning is not to be had there at all.
+	Open(ctx context.Context) (Session, error)
+}
+
+// Session reads and writes one target. It is safe for concurrent use; callers
+// keep at most one Apply in flight per object.
+type Session interface {
+	// Profile returns what discovery and configuration together say about
+	// the target. It does not change during a session, except that Members
+	// may turn Blind when the target is seen to hide members.
+	Profile() Profile
+
+	// List yields every object of the kind. A listing that cannot be proved
+	// complete (pages that do not advance, a total that disagrees) ends in
+	// an error of class Incomplete; what was yielded before is true all the
+	// same. A target without the kind yields nothing and class Unsupported.
+	List(ctx context.Context, k identity.Kind, w Want) iter.Seq2[identity.Entry, error]
+
+	// Find returns the objects whose attribute equals the value; every one
+	// was checked here, because servers ignore filters. None is not an error.
+	Find(ctx context.Context, k identity.Kind, m Match, w Want) ([]identity.Entry, error)
+
+	// Apply performs one change. Release is not sent here. With an error of
+	// class Lost the change may or may not have happened: look before it is
+	// repeated. A Result beside an error says what was achieved before it,
+	// such as the id of a created group whose members were refused.
+	Apply(ctx context.Context, c identity.Change) (Result, error)
+}
+
+// Want says how much of an entry is wanted.
+type Want struct {
+	// Members of groups; false lets a target leave them out.
+	Members bool
+}
+
+// Match is one attribute to look an object up by. The path "id" is the target's
+// own id.
+type Match struct {
+	Path  string
+	Value string
+}
+
+// Result is what became of a change.
+type Result struct {
+	// Entry is the object as the target answered it; its TargetID is set
+	// after every create and adopt.
+	Entry  identity.Entry
+	Status Status
+	// Paths are the attributes the target accepted but did not keep.
+	Paths []string
+	// Refused are members the target would not take, one by one.
+	Refused []RefusedMember
+}
+
+// RefusedMember is a member of a change that the target refused, and why.
+type RefusedMember struct {
+	Member identity.Member
+	Why    string
+}
+
+// Status is the outcome of a change that was not refused.
+type Status string
+
+// The outcomes. Unverified: accepted, and the target cannot be read to see.
+// NotKept: accepted, and the target shows that it did not do it.
+const (
+	Applied    Status = "applied"
+	Unverified Status = "unverified"
+	NotKept    Status = "not_kept"
+)
