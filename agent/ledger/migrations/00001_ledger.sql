@@ -95,6 +95,7 @@ CREATE TABLE dirty (
   sync      TEXT NOT NULL,
   kind      TEXT NOT NULL,
   source_id TEXT NOT NULL,
+  mark      INTEGER NOT NULL DEFAULT 0, -- of this marking alone: clearing what was seen leaves a newer one
   since     INTEGER NOT NULL,
   tries     INTEGER NOT NULL,
   next_try  INTEGER NOT NULL,
@@ -113,8 +114,18 @@ CREATE TABLE held (
   name      TEXT NOT NULL,
   rule      TEXT NOT NULL,
   since     INTEGER NOT NULL,
-  approved  INTEGER,               -- until when; NULL: undecided
+  decision  TEXT NOT NULL,         -- approved, rejected, or empty: undecided
+  until     INTEGER NOT NULL,      -- when the decision ends; 0: undecided
   PRIMARY KEY (sync, op, kind, source_id, member_id)
+) WITHOUT ROWID;
+
+-- Since when an owned object has been leaving, for its grace period.
+CREATE TABLE leaving (
+  sync      TEXT NOT NULL,
+  kind      TEXT NOT NULL,
+  source_id TEXT NOT NULL,
+  since     INTEGER NOT NULL,
+  PRIMARY KEY (sync, kind, source_id)
 ) WITHOUT ROWID;
 
 -- What a sync is bound to, as its last complete cycle left it.
@@ -129,6 +140,13 @@ CREATE TABLE binding (
   groups      INTEGER NOT NULL,
   memberships INTEGER NOT NULL,
   full_at     INTEGER              -- end of the last complete full cycle
+);
+
+-- Syncs that a person or a verb has stopped.
+CREATE TABLE pause (
+  sync  TEXT PRIMARY KEY,
+  since INTEGER NOT NULL,
+  why   TEXT NOT NULL
 );
 
 CREATE TABLE lease (

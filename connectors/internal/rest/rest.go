@@ -7,20 +7,28 @@
 // concern is an http.RoundTripper in a file of its own; NewClient stacks them,
 // from the caller to the wire:
 //
-//	deadline   every call ends, whatever the other side does
-//	redact     no credential or query string in an error
+//	seal       every error is a *connectors.Error without credential or query
+//	origin     refuses every other origin before anything is sent
 //	retry      waits and repeats what may safely be repeated
-//	classify   a status of 400 or more becomes *connectors.Error
 //	pace       rate and concurrency, learned from the answers
+//	classify   a status of 400 or more, or a stray redirect, becomes a fault
 //	authorize  adds the credential; one fresh credential on 401
-//	origin     refuses every other origin, link and redirect
-//	bound      limits the size of an answer, and EOF in mid-answer is an error
+//	dress      adds the user's headers and the user agent
+//	bound      a try ends in time; its answer is read whole, up to a size
+//
+// A vendor calls Do, or hands the client to its SDK, and passes what comes back
+// through Wrap. JoinPath, ResolveLink, NextLinks and ReadJSON are the parts of
+// URL and body handling in which a mistake would leak a credential or cut a
+// listing short.
 package rest
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/scimsync/scimsync/connectors"
 )
@@ -31,16 +39,18 @@ type Config struct {
 	// port, at or below its path, and nowhere else. Plain http is refused
 	// outside loopback.
 	Base *url.URL
-	// Auth adds the credential to each request; nil sends none.
+	// Auth adds the credential to each request; nil sends none (an SDK may
+	// have set one itself).
 	Auth Auth
 	// HTTP are the user's transport settings.
 	HTTP connectors.HTTP
 	// Limits bound the pace; zero values are learned.
 	Limits connectors.Limits
-	// Decode reads the vendor's error body. It may leave everything empty.
+	// Decode reads the vendor's error body, of which it sees at most 64 KiB.
+	// It may leave everything empty.
 	Decode func(status int, header http.Header, body []byte) Failure
 	// Reset reads the vendor's own rate-limit headers of a throttled answer;
-	// nil reads Retry-After only.
+	// nil, or a zero Wait, reads Retry-After only.
 	Reset func(header http.Header) Wait
 	// Repeatable says which requests beyond GET, HEAD, PUT and DELETE may be
 	// sent again after an answer was lost; nil means none.
@@ -61,10 +71,116 @@ type Failure struct {
 
 // Auth adds a credential to requests for the API's own origin.
 type Auth interface {
-	// Authorize sets the credential on r.
+	// Authorize sets the credential on r, in its headers only.
 	Authorize(ctx context.Context, r *http.Request) error
 	// Refresh is called once after a 401. It reads or fetches the
 	// credential anew and reports whether it differs, so that one more try
 	// makes sense.
 	Refresh(ctx context.Context) (changed bool, err error)
 }
+
+const (
+	defaultTimeout = 60 * time.Second
+	defaultMaxBody = 64 << 20
+)
+
+// NewClient returns a client for one API. It does not connect and reads no
+// secret; it fails where the settings cannot work. The client is safe for
+// concurrent use. Its answers are whole (their bodies are in memory) and its
+// errors carry a *connectors.Error; the *url.Error that net/http puts around
+// them shows the query string, so use Do, or pass errors through Wrap.
+func NewClient(cfg Config) (*http.Client, error) {
+	own, err := newOrigin(cfg.Base)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkHeaders(cfg.HTTP.Headers); err != nil {
+		return nil, err
+	}
+	wire, err := newWire(own, cfg.HTTP, poolSize(cfg.Limits))
+	if err != nil {
+		return nil, err
+	}
+	return newStack(cfg, own, wire, patient()), nil
+}
+
+// newStack puts the layers on top of wire.
+func newStack(cfg Config, own origin, wire http.RoundTripper, p patience) *http.Client {
+	if cfg.Runtime.Traffic == nil {
+		cfg.Runtime.Traffic = new(connectors.Traffic)
+	}
+	if cfg.Runtime.Log == nil {
+		cfg.Runtime.Log = slog.New(slog.DiscardHandler)
+	}
+	hide := newMask()
+	hide.learnHeaders(cfg.HTTP.Headers)
+
+	var rt http.RoundTripper = &bound{
+		next: wire, timeout: timeoutOf(cfg.HTTP), max: maxBody(cfg.MaxBody), traffic: cfg.Runtime.Traffic,
+	}
+	rt = &dress{next: rt, headers: cfg.HTTP.Headers, agent: cfg.Runtime.UserAgent}
+	rt = &authorize{next: rt, auth: cfg.Auth, hide: hide, traffic: cfg.Runtime.Traffic, renewing: newLock()}
+	rt = &classify{next: rt, own: own, decode: cfg.Decode, reset: cfg.Reset}
+	rt = &pace{next: rt, gate: newGate(cfg.Limits, p.longest), traffic: cfg.Runtime.Traffic}
+	rt = &retry{
+		next: rt, patience: p, repeatable: cfg.Repeatable, hide: hide,
+		traffic: cfg.Runtime.Traffic, log: cfg.Runtime.Log,
+	}
+	rt = &guard{next: rt, own: own}
+	rt = &seal{next: rt, wire: wire, hide: hide}
+	return &http.Client{Transport: rt, CheckRedirect: own.checkRedirect}
+}
+
+func timeoutOf(h connectors.HTTP) time.Duration {
+	if h.Timeout > 0 {
+		return time.Duration(h.Timeout)
+	}
+	return defaultTimeout
+}
+
+func maxBody(n int64) int64 {
+	if n > 0 {
+		return n
+	}
+	return defaultMaxBody
+}
+
+// lock is a mutex whose wait ends with the context.
+type lock chan struct{}
+
+func newLock() lock { return make(lock, 1) }
+
+func (l lock) acquire(ctx context.Context) error {
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l lock) release() { <-l }
+
+// closeBody does what RoundTrip owes the caller when it sends nothing.
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close() // nothing was read from it, so nothing can be lost
+	}
+}
+
+// sleep waits for d or until ctx ends, and returns ctx's error then.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+var errNoBase = errors.New("no address given: set url")

@@ -1,0 +1,197 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/configs"
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// Agent runs one sync.
+type Agent struct {
+	Sync   *configs.Sync
+	Source connectors.Source
+	Target connectors.Target
+	Ledger *ledger.Ledger
+	// Fields are the record fields that the syncs of this source use.
+	Fields map[identity.Kind][]string
+	// Siblings are the names of every sync on the source, this one included:
+	// a change in the mirror concerns them all.
+	Siblings []string
+	Log      *slog.Logger
+	Progress Progress
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Progress is told how far a cycle has come. Its methods are called from one
+// goroutine at a time.
+type Progress interface {
+	// Phase begins a phase, with the number of things to do, or 0 where it
+	// is not known beforehand.
+	Phase(name string, total int)
+	// Advance counts things done in the phase.
+	Advance(n int)
+}
+
+// IncompleteError says that a read did not reach its end, so that nothing was
+// written.
+type IncompleteError struct {
+	What string // what was being read, and from where
+	Err  error
+}
+
+// Error says what was not read, and that nothing was written.
+func (e *IncompleteError) Error() string {
+	return fmt.Sprintf("%s: %v; nothing was written", e.What, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *IncompleteError) Unwrap() error { return e.Err }
+
+// incomplete wraps a failed read. Refused credentials, a cancelled run and a
+// ledger in trouble keep their own meaning.
+func incomplete(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*ledger.StateError](err); ok || errors.Is(err, context.Canceled) ||
+		connectors.ClassOf(err) == connectors.Unauthorized {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return &IncompleteError{What: what, Err: err}
+}
+
+// StaleError says that a saved plan no longer fits.
+type StaleError struct{ Why string }
+
+// Error returns why.
+func (e *StaleError) Error() string { return e.Why }
+
+// Cycle is a sync between its plan and its end. It holds the locks and the
+// scratch room until it is closed.
+type Cycle struct {
+	Plan *plan.Plan
+
+	agent   *Agent
+	session connectors.Session
+	scratch *ledger.Workspace
+	lease   *ledger.Lease
+	counts  counts
+	// configHeld says that the guard holds removals that come from an edit of
+	// the configuration, so that the edit is not taken for accepted yet.
+	configHeld bool
+	// recognized are objects that are ours by their externalId and were not
+	// in the ledger.
+	recognized []ledger.Owned
+	// forgotten are owned objects that are gone on both sides.
+	forgotten []identity.Ref
+	// reappeared are objects that a listing missed and a question found.
+	reappeared map[identity.Ref]bool
+	emptied    []emptied
+	notes      []string
+	// saved says that the plan was read from a file; stale counts its
+	// changes that no longer fit.
+	saved bool
+	stale int
+}
+
+// counts is what is owned and what was seen.
+type counts struct {
+	owned, present, vanished map[plan.Class]int
+	// unoffered says that the target lacks something the sync wants.
+	unoffered bool
+}
+
+// Options say what a cycle may do.
+type Options struct {
+	// AllowRemovals lifts the guard when it equals the number of changes it
+	// holds; nil lifts nothing.
+	AllowRemovals *int
+	// MaxChanges refuses a larger plan; nil has no ceiling.
+	MaxChanges *int
+	// Only restricts the cycle to these objects; nil is all.
+	Only []Selector
+}
+
+// Selector names one object by source id, userName or displayName, externalId
+// or target id.
+type Selector struct {
+	Kind  identity.Kind
+	Value string
+}
+
+// Prepare reads both sides and plans. The caller closes the cycle.
+func (a *Agent) Prepare(ctx context.Context, o Options) (*Cycle, error) {
+	lease, err := a.Ledger.Lock(ctx, holder(), a.locks(o)...)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cycle{agent: a, lease: lease, reappeared: map[identity.Ref]bool{}}
+	if err := a.prepare(ctx, c, o); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
+	var err error
+	if c.session, err = a.Target.Open(ctx); err != nil {
+		return incomplete("connect to target "+a.Sync.Target.Name, err)
+	}
+	if err := a.recover(ctx, c); err != nil {
+		return err
+	}
+	if err := a.read(ctx, c); err != nil {
+		return err
+	}
+	c.scratch, err = a.Ledger.NewWorkspace(ctx, a.Sync.Name, a.Sync.Source.Name, a.Sync.Target.Name)
+	if err != nil {
+		return err
+	}
+	return a.compare(ctx, c, o)
+}
+
+func (a *Agent) locks(Options) []string {
+	return []string{"sync:" + a.Sync.Name, "source:" + a.Sync.Source.Name, "target:" + a.Sync.Target.Name}
+}
+
+// Close gives everything back.
+func (c *Cycle) Close() error {
+	var errs []error
+	if c.scratch != nil {
+		errs = append(errs, c.scratch.Close())
+	}
+	if c.lease != nil {
+		errs = append(errs, c.lease.Release())
+	}
+	return errors.Join(errs...)
+}
+
+// holder names this process to whoever finds its lock.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
+}
+
+// Unlock lets other runs on the same source and target go ahead while this
+// cycle is still being shown.
+func (c *Cycle) Unlock() error {
+	lease := c.lease
+	c.lease = nil
+	if lease == nil {
+		return nil
+	}
+	return lease.Release()
+}

@@ -1,0 +1,302 @@
+// Package apply carries out the steps of a plan: wave after wave, many objects
+// at a time and never two steps of one object at once; intent before the call,
+// outcome after it; and a look at the target before anything is repeated.
+//
+// It does not decide what to change (agent/plan does), knows no vendor, and
+// retries nothing: the transport below has done so.
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// Journal writes down what is about to be done and what became of it, each in
+// one transaction. An error of either stops the run: what cannot be written
+// down must not be done.
+type Journal interface {
+	Intend(ctx context.Context, changes []identity.Change) (seqs []int64, err error)
+	Settle(ctx context.Context, outcomes []ledger.Outcome) error
+}
+
+// Engine applies the steps of one workspace.
+type Engine struct {
+	Session connectors.Session
+	Scratch *ledger.Workspace
+	Ledger  *ledger.Ledger
+	Journal Journal
+	// Sync and Target name the owner and the owned side.
+	Sync, Target string
+	RunID        string
+	// Adopt says whether an account that turns up when it is to be created
+	// may be adopted; by holds the keys it may be found by, in order.
+	Adopt map[identity.Kind]bool
+	By    map[identity.Kind][]string
+	// Workers bounds the steps in flight; the transport paces them further.
+	Workers int
+	// Stop, once closed, ends the run after the steps in flight.
+	Stop    <-chan struct{}
+	Advance func(n int)
+}
+
+const (
+	// chunk is how many intents are committed together.
+	chunk = 256
+	// settleEvery is how many outcomes are committed together: with the
+	// intents, at most one fsync per ten writes.
+	settleEvery = 32
+	// patience is how many calls in a row may fail for reasons of the target
+	// before the run gives it up.
+	patience = 25
+)
+
+// Report counts what became of the steps.
+type Report struct {
+	Applied, Unverified, NotKept, Failed, NotTried int
+	// Stopped says why the run ended before its last step; nil: it did not.
+	Stopped error
+}
+
+// ErrInterrupted says that somebody asked the run to stop.
+var ErrInterrupted = errors.New("interrupted")
+
+// Run applies every step that is not held. It returns an error only where the
+// journal or the scratch room failed; everything else is in the report.
+func (e *Engine) Run(ctx context.Context) (Report, error) {
+	r := &run{Engine: e}
+	places, err := e.Scratch.Places(ctx)
+	if err != nil {
+		return r.report, err
+	}
+	for _, place := range places {
+		if err := r.place(ctx, place); err != nil {
+			return r.report, err
+		}
+	}
+	return r.report, nil
+}
+
+// run is the state of one Run. Only its own goroutine touches it.
+type run struct {
+	*Engine
+	report Report
+	// failing counts failures of the target in a row.
+	failing int
+}
+
+func (r *run) place(ctx context.Context, place plan.Place) error {
+	var batch []plan.Step
+	for s, err := range r.Scratch.StepsAt(ctx, place) {
+		if err != nil {
+			return err
+		}
+		if s.Held != "" || s.Outcome != "" {
+			continue
+		}
+		if batch = append(batch, s); len(batch) == chunk {
+			if err := r.batch(ctx, batch); err != nil {
+				return err
+			}
+			batch = nil
+		}
+	}
+	return r.batch(ctx, batch)
+}
+
+// batch applies steps of one place.
+func (r *run) batch(ctx context.Context, steps []plan.Step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	r.noticeStop(ctx)
+	if r.report.Stopped != nil {
+		return r.leave(ctx, steps)
+	}
+	jobs, err := r.prepare(ctx, steps)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	changes := make([]identity.Change, len(jobs))
+	for i, j := range jobs {
+		changes[i] = j.change
+	}
+	seqs, err := r.Journal.Intend(ctx, changes)
+	if err != nil {
+		return fmt.Errorf("write down what is about to be done: %w", err)
+	}
+	var granted []*job
+	for i, seq := range seqs {
+		if jobs[i].journal = seq; seq != 0 {
+			granted = append(granted, jobs[i])
+			continue
+		}
+		r.report.NotTried++
+		if err := r.Scratch.SettleStep(ctx, jobs[i].step.Seq, plan.NotTried, "",
+			"another run has written this object since the plan was made; left for the next cycle"); err != nil {
+			return err
+		}
+	}
+	return r.work(ctx, granted)
+}
+
+// noticeStop looks whether somebody asked to stop.
+func (r *run) noticeStop(ctx context.Context) {
+	if r.report.Stopped != nil {
+		return
+	}
+	select {
+	case <-r.Stop:
+		r.report.Stopped = ErrInterrupted
+	case <-ctx.Done():
+		r.report.Stopped = errors.Join(ErrInterrupted, ctx.Err())
+	default:
+	}
+}
+
+// leave marks steps that are not tried.
+func (r *run) leave(ctx context.Context, steps []plan.Step) error {
+	ctx = context.WithoutCancel(ctx)
+	for _, s := range steps {
+		r.report.NotTried++
+		if err := r.Scratch.SettleStep(ctx, s.Seq, plan.NotTried, "", r.report.Stopped.Error()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// job is one step on its way.
+type job struct {
+	step    plan.Step
+	change  identity.Change
+	journal int64
+	hash    string // of the mirrored record
+	// predecessor is the source object that owned the account until now.
+	predecessor identity.Ref
+}
+
+// answer is what became of a job.
+type answer struct {
+	job    *job
+	result connectors.Result
+	err    error
+	// tried is false when the run stopped before the job's turn.
+	tried bool
+	// origin is how an object came to be ours, when that differs from what
+	// the step says.
+	origin ledger.Origin
+	note   string
+}
+
+// prepare fills in the target ids that earlier waves have made.
+func (r *run) prepare(ctx context.Context, steps []plan.Step) ([]*job, error) {
+	jobs := make([]*job, 0, len(steps))
+	for _, s := range steps {
+		j := &job{step: s, change: s.Change}
+		why, err := r.fill(ctx, j)
+		if err != nil {
+			return nil, err
+		}
+		if why != "" {
+			r.report.NotTried++
+			if err := r.Scratch.SettleStep(ctx, s.Seq, plan.NotTried, "", why); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, nil
+}
+
+// fill completes a job, or says why it cannot be tried.
+func (r *run) fill(ctx context.Context, j *job) (string, error) {
+	c := &j.change
+	if d, found, err := r.Scratch.DesiredOf(ctx, c.Ref); err != nil {
+		return "", err
+	} else if found {
+		j.hash = d.Hash
+	}
+	if c.TargetID == "" && c.Op != identity.Create {
+		id, err := r.owned(ctx, c.Ref)
+		if err != nil || id == "" {
+			return "the object it changes was not made", err
+		}
+		c.TargetID = id
+	}
+	if c.Cause == identity.CauseRehire {
+		owner, found, err := r.Ledger.OwnedBy(ctx, r.Target, c.Ref.Kind, c.TargetID)
+		if err != nil {
+			return "", err
+		}
+		if found && owner.Sync == r.Sync {
+			j.predecessor = owner.Ref
+		}
+	}
+	if why, err := r.fillReferences(ctx, c); why != "" || err != nil {
+		return why, err
+	}
+	return r.fillMembers(ctx, c)
+}
+
+func (r *run) fillReferences(ctx context.Context, c *identity.Change) (string, error) {
+	attributes := make([]identity.Attribute, 0, len(c.Attributes))
+	for _, a := range c.Attributes {
+		reference, ok := a.After.(identity.Reference)
+		if !ok {
+			attributes = append(attributes, a)
+			continue
+		}
+		id, err := r.owned(ctx, reference.Ref)
+		if err != nil {
+			return "", err
+		}
+		if id == "" {
+			return fmt.Sprintf("%s names %s, which has no account", a.Path, reference.Ref), nil
+		}
+		a.After = id
+		attributes = append(attributes, a)
+	}
+	c.Attributes = attributes
+	return "", nil
+}
+
+// fillMembers names members by their target ids. Whoever got no account in an
+// earlier wave is left out: that failure is reported where it happened.
+func (r *run) fillMembers(ctx context.Context, c *identity.Change) (string, error) {
+	if len(c.Members) == 0 {
+		return "", nil
+	}
+	members := make([]identity.Member, 0, len(c.Members))
+	for _, m := range c.Members {
+		if m.TargetID == "" {
+			id, err := r.owned(ctx, m.Ref)
+			if err != nil {
+				return "", err
+			}
+			if id == "" {
+				continue
+			}
+			m.TargetID = id
+		}
+		members = append(members, m)
+	}
+	if c.Members = members; len(members) == 0 && c.Op != identity.Create {
+		return "none of its members has an account", nil
+	}
+	return "", nil
+}
+
+func (r *run) owned(ctx context.Context, ref identity.Ref) (string, error) {
+	owned, found, err := r.Ledger.OwnedRef(ctx, r.Sync, ref)
+	if err != nil || !found {
+		return "", err
+	}
+	return owned.TargetID, nil
+}

@@ -1,0 +1,320 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// comparison is the work on one kind of one cycle.
+type comparison struct {
+	agent   *Agent
+	cycle   *Cycle
+	kind    identity.Kind
+	policy  plan.Policy
+	protect protection
+	// edited says that the configuration, or what is read of the source, is
+	// not what it was at the last complete cycle.
+	edited, reselected bool
+	// successors take over the accounts of the superseded.
+	successors map[identity.Ref]verdict
+	superseded map[identity.Ref]bool
+	// names are steps that want a name another live object holds.
+	names []nameWant
+	// created are the steps that create groups, which their members join.
+	created map[string]int64
+	// referring says that some mapped attribute names another object.
+	referring bool
+}
+
+// compare turns both sides into steps.
+func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
+	c.counts = counts{owned: map[plan.Class]int{}, present: map[plan.Class]int{}, vanished: map[plan.Class]int{}}
+	binding, bound, err := a.Ledger.Binding(ctx, a.Sync.Name)
+	if err != nil {
+		return err
+	}
+	edited := bound && binding.ConfigHash != "" && binding.ConfigHash != a.Sync.Hash
+	reselected := bound && binding.ConfigHash != "" && binding.Selection != a.Sync.Source.Selection
+	var names []nameWant
+	for _, k := range a.kinds() {
+		if !offers(c.session.Profile(), k) {
+			c.notes = append(c.notes, fmt.Sprintf("the target has no %s", k.Plural()))
+			c.counts.unoffered = true
+			continue
+		}
+		if err := a.desire(ctx, c, k); err != nil {
+			return err
+		}
+		if err := a.observe(ctx, c, k); err != nil {
+			return err
+		}
+		w := &comparison{
+			agent: a, cycle: c, kind: k,
+			policy:  a.policy(k, c.session.Profile()),
+			protect: a.protection(k),
+			edited:  edited || reselected, reselected: reselected,
+			successors: map[identity.Ref]verdict{}, superseded: map[identity.Ref]bool{},
+			created: map[string]int64{},
+		}
+		if err := a.classify(ctx, c, k); err != nil {
+			return err
+		}
+		if err := w.run(ctx); err != nil {
+			return err
+		}
+		if k == identity.Group && a.links() {
+			if err := w.members(ctx); err != nil {
+				return err
+			}
+		}
+		names = append(names, w.names...)
+	}
+	return a.finishPlan(ctx, c, o, binding, names)
+}
+
+func offers(p connectors.Profile, k identity.Kind) bool {
+	if k == identity.Group {
+		return p.Groups
+	}
+	return p.Users
+}
+
+func (w *comparison) run(ctx context.Context) error {
+	c := w.cycle
+	w.agent.Progress.Phase("comparing "+w.kind.Plural(), 0)
+	return c.scratch.Load(ctx, func() error {
+		if err := c.scratch.ClaimOwned(ctx, w.kind); err != nil {
+			return err
+		}
+		if err := w.findSuccessors(ctx); err != nil {
+			return err
+		}
+		for j, err := range c.scratch.Objects(ctx, w.kind) {
+			if err != nil {
+				return err
+			}
+			if err := w.object(ctx, j); err != nil {
+				return fmt.Errorf("%s: %w", j.Desired.Ref, err)
+			}
+			w.agent.Progress.Advance(1)
+		}
+		for j, err := range c.scratch.Leavers(ctx, w.kind) {
+			if err != nil {
+				return err
+			}
+			if err := w.leaver(ctx, j); err != nil {
+				return fmt.Errorf("%s: %w", j.Owned.Ref, err)
+			}
+		}
+		if w.referring {
+			return w.references(ctx)
+		}
+		return nil
+	})
+}
+
+// findSuccessors settles first who takes over whose account, so that nothing is
+// planned for the predecessor.
+func (w *comparison) findSuccessors(ctx context.Context) error {
+	contested, err := w.cycle.scratch.Contested(ctx, w.kind)
+	if err != nil {
+		return err
+	}
+	for _, j := range contested {
+		if j.Live != nil {
+			continue
+		}
+		v, err := w.agent.match(ctx, w.cycle, j)
+		if err != nil {
+			return err
+		}
+		if v.hold == plan.Successor {
+			w.successors[j.Desired.Ref] = v
+			w.superseded[v.predecessor] = true
+		}
+	}
+	return nil
+}
+
+// object plans for one source object that is not out of scope.
+func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
+	c, d := w.cycle, j.Desired
+	if j.Owned != nil {
+		c.counts.owned[classOf(w.kind)]++
+	}
+	if d.State == ledger.Shielded {
+		return c.scratch.Skip(ctx, d.Ref, d.Name, d.Why, d.Undecided)
+	}
+	if w.superseded[d.Ref] {
+		return nil
+	}
+	v, decided := w.successors[d.Ref]
+	if !decided {
+		var err error
+		if v, err = w.agent.match(ctx, c, j); err != nil {
+			return err
+		}
+	}
+	if v.skip == "" {
+		var err error
+		if v, err = w.agent.claim(ctx, c, d.Ref, v); err != nil {
+			return err
+		}
+	}
+	if v.skip != "" {
+		return c.scratch.Skip(ctx, d.Ref, d.Name, v.skip, v.undecided)
+	}
+	if why := w.protect.covers(v.live, d.Entry); why != "" {
+		return c.scratch.Skip(ctx, d.Ref, d.Name, why, false)
+	}
+	open, err := w.agent.references(ctx, c, &d.Entry)
+	if err != nil {
+		return err
+	}
+	w.referring = w.referring || len(open) > 0
+	o := plan.Object{
+		Ref: d.Ref, Name: d.Name, Desired: &d.Entry, Live: v.live, Hold: v.hold,
+		Adopted: v.adopted, Waited: true,
+	}
+	if v.hold == plan.Vanished && d.Active {
+		c.counts.vanished[classOf(w.kind)]++
+	}
+	if v.hold == plan.Recognized {
+		c.recognized = append(c.recognized, ledger.Owned{
+			Sync: w.agent.Sync.Name, Ref: d.Ref, Target: w.agent.Sync.Target.Name,
+			TargetID: v.live.TargetID, Origin: ledger.OriginRecognized, Name: d.Name, RecordHash: d.Hash,
+		})
+	}
+	changes, left, err := w.diff(ctx, o)
+	if err != nil {
+		return err
+	}
+	if left != "" {
+		if err := c.scratch.Skip(ctx, d.Ref, d.Name, left, false); err != nil {
+			return err
+		}
+	}
+	byConfig := w.edited && j.Owned != nil && j.Owned.RecordHash == d.Hash
+	if err := w.put(ctx, d.Ref, changes, byConfig); err != nil {
+		return err
+	}
+	return w.enrol(ctx, d, v, changes)
+}
+
+// put adds the steps of one object.
+func (w *comparison) put(ctx context.Context, ref identity.Ref, changes []identity.Change, byConfig bool) error {
+	for _, change := range changes {
+		step := plan.Step{Place: plan.Place{Wave: plan.WaveOf(change)}, Change: change}
+		step.Evidence.ByConfiguration = byConfig && change.Op.Removes()
+		seq, err := w.cycle.scratch.PutStep(ctx, step)
+		if err != nil {
+			return err
+		}
+		if change.Op == identity.Create && w.kind == identity.Group {
+			w.created[ref.ID] = seq
+		}
+		if err := w.wantName(ctx, seq, change); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enrol lets the object take part in memberships when it has, or gets, a
+// counterpart of ours.
+func (w *comparison) enrol(ctx context.Context, d ledger.Desired, v verdict, changes []identity.Change) error {
+	targetID := ""
+	switch {
+	case v.live != nil:
+		targetID = v.live.TargetID
+	case len(changes) == 0:
+		return nil
+	}
+	if w.kind == identity.User {
+		return w.cycle.scratch.PutAccount(ctx, d.Ref.ID, targetID, d.Name, d.Active)
+	}
+	readable := v.live != nil && v.live.Members.Known
+	if w.cycle.session.Profile().Members == connectors.MembersBlind {
+		readable = true // assumed
+	}
+	return w.cycle.scratch.PutTeam(ctx, d.Ref.ID, targetID, d.Name, readable)
+}
+
+// leaver plans for what is owned and no longer wanted.
+func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
+	c, ref := w.cycle, j.Owned.Ref
+	c.counts.owned[classOf(w.kind)]++
+	if w.superseded[ref] {
+		return nil
+	}
+	name := j.Owned.Name
+	mark, _, err := w.agent.Ledger.Mirror(w.agent.Sync.Source.Name).Bookmark(ctx)
+	if err != nil {
+		return err
+	}
+	outOfScope := j.Desired.State == ledger.Out
+	if c.reappeared[ref] {
+		return c.scratch.Skip(ctx, ref, name, "the listing of the source missed it, but it exists there", true)
+	}
+	if why := mark.Shield[w.kind]; why != "" && !outOfScope {
+		return c.scratch.Skip(ctx, ref, name, "not seen, but the read may have missed it: "+why, true)
+	}
+	if why := w.protect.covers(j.Live, identity.Entry{}); why != "" {
+		return c.scratch.Skip(ctx, ref, name, why, false)
+	}
+	cause, byConfig := identity.CauseOutOfScope, w.edited && j.Owned.RecordHash == j.Desired.Hash
+	if !outOfScope {
+		if cause, err = w.agent.whyGone(ctx, ref); err != nil {
+			return err
+		}
+		byConfig = w.reselected
+	}
+	o := plan.Object{
+		Ref: ref, Name: name, Live: j.Live, Hold: plan.Owned, Left: cause,
+		Adopted: j.Owned.Origin == ledger.OriginAdopted, Waited: true,
+	}
+	changes, left, err := w.diff(ctx, o)
+	if err != nil {
+		return err
+	}
+	if j.Live == nil && !outOfScope {
+		c.forgotten = append(c.forgotten, ref)
+	}
+	if left != "" {
+		if err := c.scratch.Skip(ctx, ref, name, left, false); err != nil {
+			return err
+		}
+	}
+	return w.put(ctx, ref, changes, byConfig)
+}
+
+// diff compares one object. A removal has to outlast the grace period first,
+// which begins with the first cycle that plans it.
+func (w *comparison) diff(ctx context.Context, o plan.Object) (changes []identity.Change, left string, err error) {
+	changes, left = plan.Diff(o, w.policy)
+	grace := time.Duration(0)
+	if w.kind == identity.Group {
+		grace = time.Duration(w.agent.Sync.Groups.Grace)
+	} else {
+		grace = time.Duration(w.agent.Sync.Users.Grace)
+	}
+	removes := slices.ContainsFunc(changes, func(c identity.Change) bool { return c.Op.Removes() })
+	if !removes || grace <= 0 {
+		return changes, left, nil
+	}
+	now := w.agent.Now()
+	since, err := w.cycle.scratch.LeftSince(ctx, o.Ref, now)
+	if err != nil || now.Sub(since) >= grace {
+		return changes, left, err
+	}
+	o.Waited = false
+	changes, left = plan.Diff(o, w.policy)
+	return changes, left, nil
+}

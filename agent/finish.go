@@ -1,0 +1,156 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// finishPlan arranges the steps, lets the guards judge them and makes the plan.
+func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options, binding ledger.Binding, names []nameWant) error {
+	var moves []plan.NameMove
+	var guard plan.Guard
+	err := c.scratch.Load(ctx, func() error {
+		var err error
+		if moves, err = c.arrange(ctx, names); err != nil {
+			return err
+		}
+		tally, err := a.tally(ctx, c, binding)
+		if err != nil {
+			return err
+		}
+		guard = tally.Judge(a.limits())
+		if err := a.hold(ctx, c, guard, moves); err != nil {
+			return err
+		}
+		guard, err = a.overrule(ctx, c, guard, o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p := &plan.Plan{
+		Sync: a.Sync.Name, ID: newID(a.Now()), Created: a.Now().UTC().Format(time.RFC3339),
+		Target: a.Sync.Target.URL, ConfigHash: a.Sync.Hash, Cycle: plan.Full, Guard: guard,
+		Steps: c.scratch.Steps(ctx),
+		Notes: c.notes,
+	}
+	if p.Skipped, err = c.scratch.Skipped(ctx); err != nil {
+		return err
+	}
+	if err := c.summarize(ctx, p); err != nil {
+		return err
+	}
+	if p.Digest, err = plan.Digest(p); err != nil {
+		return err
+	}
+	c.Plan = p
+	return nil
+}
+
+// overrule applies --allow-removals and --max-changes to what the guard says.
+func (a *Agent) overrule(ctx context.Context, c *Cycle, guard plan.Guard, o Options) (plan.Guard, error) {
+	held, total := 0, 0
+	for s, err := range c.scratch.Steps(ctx) {
+		if err != nil {
+			return guard, err
+		}
+		total += s.Weight()
+		if s.Held != "" {
+			held += s.Weight()
+		}
+	}
+	if o.MaxChanges != nil && total > *o.MaxChanges {
+		guard.Tripped = true
+		guard.Trips = append(guard.Trips, plan.Trip{
+			Rule: plan.RuleCeiling, Kind: plan.Users, Count: total, Of: total, Limit: float64(*o.MaxChanges),
+		})
+		return guard, a.holdAll(ctx, c, plan.RuleCeiling)
+	}
+	if o.AllowRemovals == nil {
+		return guard, nil
+	}
+	if *o.AllowRemovals != held {
+		guard.Tripped = true
+		guard.Trips = append(guard.Trips, plan.Trip{
+			Rule: plan.RuleAllowance, Kind: plan.Users, Count: held, Of: held, Limit: float64(*o.AllowRemovals),
+		})
+		return guard, a.holdAll(ctx, c, plan.RuleAllowance)
+	}
+	c.configHeld = false
+	return plan.Guard{}, a.holdAll(ctx, c, "")
+}
+
+// holdAll gives every step the same rule; none lets every step go.
+func (a *Agent) holdAll(ctx context.Context, c *Cycle, rule plan.Rule) error {
+	for s, err := range c.scratch.Steps(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := c.scratch.HoldStep(ctx, s.Seq, rule); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// summarize counts the plan and estimates its requests.
+func (c *Cycle) summarize(ctx context.Context, p *plan.Plan) error {
+	profile := c.session.Profile()
+	for s, err := range p.Steps {
+		if err != nil {
+			return err
+		}
+		if s.Held != "" {
+			p.Summary.Held += s.Weight()
+			continue
+		}
+		p.Summary.Add(s.Change)
+		p.Requests += requests(s.Change, profile)
+	}
+	for _, s := range p.Skipped {
+		p.Summary.Of(s.Ref.Kind).Skipped++
+	}
+	for _, k := range identity.Kinds() {
+		unchanged, err := c.scratch.CountUnchanged(ctx, k)
+		if err != nil {
+			return err
+		}
+		p.Summary.Of(k).Unchanged = unchanged
+	}
+	if d, known := profile.Limits.Throughput(p.Requests); known {
+		p.Seconds = d.Seconds()
+	}
+	return nil
+}
+
+// requests estimates the calls one change takes.
+func requests(change identity.Change, p connectors.Profile) int {
+	size := p.Limits.MembersPerPatch
+	if size <= 0 {
+		size = 100
+	}
+	switch change.Op {
+	case identity.Release:
+		return 0
+	case identity.Adopt:
+		return min(1, len(change.Attributes))
+	case identity.AddMembers, identity.RemoveMembers:
+		return (len(change.Members) + size - 1) / size
+	case identity.Create:
+		return max(1, (len(change.Members)+size-1)/size)
+	case identity.Update, identity.Reactivate, identity.Deactivate, identity.Delete:
+	}
+	return 1
+}
+
+// newID returns an identifier that sorts by time.
+func newID(now time.Time) string {
+	return fmt.Sprintf("%s-%s", now.UTC().Format("20060102T150405"), strconv.FormatInt(now.UnixNano()%1e9, 36))
+}

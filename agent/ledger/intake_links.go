@@ -1,0 +1,142 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/scimsync/scimsync/identity"
+)
+
+// How the links of a group follow from a read.
+const (
+	linksReplace = "replace" // what was read is all there is
+	linksApply   = "apply"   // what was read changes what is mirrored
+	linksKeep    = "keep"    // what is mirrored stays
+)
+
+// groupRead is what a read said about the members of one group.
+type groupRead struct {
+	id       string
+	mirrored LinksState
+	why      string // as mirrored
+	touched  sql.NullString
+	lastLink sql.NullInt64
+
+	closed sql.NullInt64 // when it was last closed
+	state  sql.NullString
+	given  sql.NullBool
+	reason sql.NullString
+	start  int64 // events up to here belong to an earlier telling of the group
+}
+
+// judgeLinks decides for every group of the read how its links follow. Only rows
+// that the loop does not write are open meanwhile.
+func (c *commit) judgeLinks(ctx context.Context) error {
+	rows, err := c.tx.query(ctx, `
+		SELECT u.grp, o.links_state, o.links_why, t.what,
+		  (SELECT max(k.ord) FROM temp.intake_link k WHERE k.grp = u.grp),
+		  f.ord, f.state, f.given, f.why,
+		  -- A group told twice: the later telling counts, unless it names nobody
+		  -- and only closes the group once more.
+		  COALESCE((SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.ord < f.ord AND (f.given = 1 OR EXISTS (
+		    SELECT 1 FROM temp.intake_link k WHERE k.grp = u.grp AND k.ord > e.ord AND k.ord < f.ord))), 0)
+		FROM (SELECT grp FROM temp.intake_close UNION SELECT grp FROM temp.intake_link
+		      UNION SELECT id FROM temp.intake_object WHERE kind = 'group') u
+		JOIN main.mirror_object o ON o.source = ? AND o.kind = 'group' AND o.id = u.grp AND o.state <> 'gone'
+		LEFT JOIN temp.intake_touched t ON t.kind = 'group' AND t.id = u.grp
+		LEFT JOIN temp.intake_close f ON f.grp = u.grp AND f.ord = (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp)
+		ORDER BY u.grp`, c.source())
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var g groupRead
+		if err := rows.Scan(&g.id, &g.mirrored, &g.why, &g.touched, &g.lastLink,
+			&g.closed, &g.state, &g.given, &g.reason, &g.start); err != nil {
+			return err
+		}
+		mode, state, why := c.judge(&g)
+		if mode == "" {
+			continue
+		}
+		if _, err := c.tx.exec(ctx, `INSERT INTO temp.intake_verdict VALUES (?,?,?,?,?)`, g.id, mode, g.start, state, why); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// judge returns how the links of the group follow, what is known of them
+// afterwards, and why that is not all; no mode means that the read says nothing
+// about them.
+func (c *commit) judge(g *groupRead) (string, LinksState, string) {
+	fresh := g.touched.String == touchedNew || g.touched.String == touchedBack
+	switch {
+	case !g.closed.Valid && c.cp.NoLinks && !g.lastLink.Valid:
+		return "", "", ""
+	case !g.closed.Valid:
+		return linksKeep, LinksUnknown, "the read did not say whether its members were complete"
+	case g.lastLink.Valid && g.lastLink.Int64 > g.closed.Int64:
+		return linksKeep, LinksUnknown, "members came after the source had closed the group"
+	}
+	switch LinksState(g.state.String) {
+	case LinksComplete:
+		if c.full(identity.Group) || c.cp.Only || g.given.Bool || fresh {
+			return linksReplace, LinksComplete, ""
+		}
+		g.start = 0
+		if g.mirrored == LinksComplete {
+			return linksApply, LinksComplete, ""
+		}
+		// What changed is known, but not what it changed.
+		return linksApply, LinksUnknown, g.why
+	case LinksUnchanged:
+		if g.mirrored == LinksComplete {
+			return linksKeep, LinksComplete, ""
+		}
+		return linksKeep, LinksUnknown, g.why
+	}
+	return linksKeep, LinksUnknown, g.reason.String
+}
+
+// applyLinks carries the verdicts out, for all groups at once. CROSS JOIN keeps
+// SQLite from choosing another order than verdicts first.
+func (c *commit) applyLinks(ctx context.Context) error {
+	const (
+		// Mirrored links that the read ended.
+		ended = ` FROM temp.intake_verdict v CROSS JOIN main.mirror_link m
+			WHERE m.source = ?1 AND m.group_id = v.grp AND (
+			  v.mode = 'replace' AND NOT EXISTS (SELECT 1 FROM temp.intake_link k WHERE k.grp = v.grp
+			    AND k.member_kind = m.member_kind AND k.member_id = m.member_id AND k.op = '+' AND k.ord > v.start)
+			  OR v.mode = 'apply' AND EXISTS (SELECT 1 FROM temp.intake_link k WHERE k.grp = v.grp
+			    AND k.member_kind = m.member_kind AND k.member_id = m.member_id AND k.op = '-'))`
+		// Links of the read that are not mirrored.
+		begun = ` FROM temp.intake_verdict v CROSS JOIN temp.intake_link k
+			WHERE k.grp = v.grp AND v.mode <> 'keep' AND k.op = '+' AND k.ord > v.start AND NOT EXISTS (
+			  SELECT 1 FROM main.mirror_link m WHERE m.source = ?1 AND m.group_id = k.grp
+			  AND m.member_kind = k.member_kind AND m.member_id = k.member_id)`
+		differs = ` main.mirror_object.links_state <> v.state OR main.mirror_object.links_why <> v.why OR
+			main.mirror_object.links_version <> CASE WHEN v.state = 'complete' THEN main.mirror_object.version ELSE '' END`
+		touched = `INSERT INTO temp.intake_touched SELECT DISTINCT 'group', v.grp, 'changed'`
+	)
+	for _, query := range []string{
+		touched + ended + ` ON CONFLICT DO NOTHING`,
+		touched + begun + ` ON CONFLICT DO NOTHING`,
+		touched + ` FROM temp.intake_verdict v JOIN main.mirror_object o
+			ON o.source = ?1 AND o.kind = 'group' AND o.id = v.grp WHERE o.links_state <> v.state ON CONFLICT DO NOTHING`,
+		`DELETE FROM main.mirror_link WHERE source = ?1 AND (group_id, member_kind, member_id) IN (
+			SELECT m.group_id, m.member_kind, m.member_id` + ended + `)`,
+		`INSERT INTO main.mirror_link (source, group_id, member_kind, member_id)
+			SELECT ?1, k.grp, k.member_kind, k.member_id` + begun,
+		`UPDATE main.mirror_object SET links_state = v.state, links_why = v.why,
+			  links_version = CASE WHEN v.state = 'complete' THEN main.mirror_object.version ELSE '' END
+			FROM temp.intake_verdict v WHERE main.mirror_object.source = ?1 AND main.mirror_object.kind = 'group'
+			  AND main.mirror_object.id = v.grp AND (` + differs + `)`,
+	} {
+		if _, err := c.tx.exec(ctx, query, c.source()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"github.com/scimsync/scimsync/identity"
+)
+
+// Workspace is the scratch room of one plan: what is desired, what is live, how
+// the two belong together, and the steps that follow. It is spooled into
+// temporary tables so that memory stays flat, and joined there with ownership.
+// It is gone when it is closed. Not safe for concurrent use, but for Put calls
+// through one goroutine.
+type Workspace struct {
+	ledger *Ledger
+	conn   *sql.Conn
+	sync   string
+	source string
+	target string
+	stmts  map[string]*sql.Stmt
+}
+
+const workspaceSchema = `
+CREATE TEMP TABLE desired (
+  kind TEXT NOT NULL, source_id TEXT NOT NULL,
+  state TEXT NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, cause TEXT NOT NULL,
+  undecided INTEGER NOT NULL, active INTEGER NOT NULL, hash TEXT NOT NULL, entry BLOB NOT NULL,
+  PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
+CREATE TEMP TABLE desired_key (
+  kind TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, source_id TEXT NOT NULL,
+  PRIMARY KEY (kind, path, value, source_id)) WITHOUT ROWID;
+CREATE TEMP TABLE live (
+  kind TEXT NOT NULL, target_id TEXT NOT NULL, members_known INTEGER NOT NULL, entry BLOB NOT NULL,
+  PRIMARY KEY (kind, target_id)) WITHOUT ROWID;
+CREATE TEMP TABLE live_key (
+  kind TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, target_id TEXT NOT NULL,
+  PRIMARY KEY (kind, path, value, target_id)) WITHOUT ROWID;
+CREATE TEMP TABLE live_member (
+  group_id TEXT NOT NULL, member_id TEXT NOT NULL,
+  PRIMARY KEY (group_id, member_id)) WITHOUT ROWID;
+CREATE TEMP TABLE claim (
+  kind TEXT NOT NULL, target_id TEXT NOT NULL, source_id TEXT NOT NULL,
+  PRIMARY KEY (kind, target_id)) WITHOUT ROWID;
+CREATE TEMP TABLE account (
+  source_id TEXT PRIMARY KEY, target_id TEXT NOT NULL, name TEXT NOT NULL, active INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX temp.account_target ON account (target_id);
+CREATE TEMP TABLE team (
+  source_id TEXT PRIMARY KEY, target_id TEXT NOT NULL, name TEXT NOT NULL,
+  readable INTEGER NOT NULL, complete INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TEMP TABLE want_member (
+  group_id TEXT NOT NULL, user_id TEXT NOT NULL,
+  PRIMARY KEY (group_id, user_id)) WITHOUT ROWID;
+CREATE TEMP TABLE step (
+  seq INTEGER PRIMARY KEY, wave INTEGER NOT NULL, level INTEGER NOT NULL,
+  op TEXT NOT NULL, kind TEXT NOT NULL, source_id TEXT NOT NULL, target_id TEXT NOT NULL, name TEXT NOT NULL,
+  by_config INTEGER NOT NULL, held TEXT NOT NULL, outcome TEXT NOT NULL, error TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX temp.step_order ON step (wave, level, seq);
+CREATE INDEX temp.step_object ON step (kind, source_id);
+CREATE INDEX temp.step_target ON step (kind, target_id);
+CREATE TEMP TABLE grace (
+  kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
+CREATE TEMP TABLE skipped (
+  kind TEXT NOT NULL, source_id TEXT NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, undecided INTEGER NOT NULL,
+  PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
+`
+
+// NewWorkspace opens an empty workspace for a sync.
+func (l *Ledger) NewWorkspace(ctx context.Context, sync, source, target string) (*Workspace, error) {
+	conn, err := l.conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, workspaceSchema); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("scratch tables: %w", err)
+	}
+	return &Workspace{ledger: l, conn: conn, sync: sync, source: source, target: target, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+// Close drops everything in the workspace.
+func (w *Workspace) Close() error {
+	for _, s := range w.stmts {
+		s.Close()
+	}
+	return w.conn.Close()
+}
+
+// Load runs fill with all its Put calls in one transaction over the scratch
+// tables, which spares one per row.
+func (w *Workspace) Load(ctx context.Context, fill func() error) error {
+	if _, err := w.conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	if err := fill(); err != nil {
+		_, rollback := w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		if rollback != nil {
+			return fmt.Errorf("%w (and rollback: %w)", err, rollback)
+		}
+		return err
+	}
+	_, err := w.conn.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+func (w *Workspace) exec(ctx context.Context, query string, args ...any) error {
+	stmt, err := w.prepared(ctx, query)
+	if err != nil {
+		return err
+	}
+	_, err = stmt.ExecContext(ctx, args...)
+	return err
+}
+
+func (w *Workspace) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt, ok := w.stmts[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := w.conn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	w.stmts[query] = stmt
+	return stmt, nil
+}
+
+// DesiredState says how a source object takes part in a plan.
+type DesiredState string
+
+// The states. Shielded objects are neither changed nor taken for absent.
+const (
+	In       DesiredState = "in"
+	Out      DesiredState = "out"
+	Shielded DesiredState = "shielded"
+)
+
+// Desired is one source object as the configuration sees it.
+type Desired struct {
+	Ref   identity.Ref
+	Name  string
+	State DesiredState
+	// Why says why it is out or shielded; Undecided marks a shielded object
+	// that a person must look at.
+	Why       string
+	Undecided bool
+	Cause     identity.Cause
+	Active    bool
+	Hash      string // of the mirrored record
+	Entry     identity.Entry
+}
+
+// Key is a value an object is looked up by, in the form it compares in.
+type Key struct{ Path, Value string }
+
+// PutDesired adds a source object with its keys.
+func (w *Workspace) PutDesired(ctx context.Context, d Desired, keys []Key) error {
+	entry, err := json.Marshal(d.Entry)
+	if err != nil {
+		return err
+	}
+	err = w.exec(ctx, `INSERT OR REPLACE INTO temp.desired VALUES (?,?,?,?,?,?,?,?,?,?)`,
+		d.Ref.Kind, d.Ref.ID, d.State, d.Name, d.Why, d.Cause, d.Undecided, d.Active, d.Hash, entry)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.desired_key VALUES (?,?,?,?)`,
+			d.Ref.Kind, k.Path, k.Value, d.Ref.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PutLive adds a target object with its keys and, for a group, its members.
+func (w *Workspace) PutLive(ctx context.Context, k identity.Kind, e identity.Entry, keys []Key) error {
+	members := e.Members
+	e.Members = identity.Members{}
+	entry, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if err := w.exec(ctx, `INSERT OR REPLACE INTO temp.live VALUES (?,?,?,?)`,
+		k, e.TargetID, members.Known, entry); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.live_key VALUES (?,?,?,?)`,
+			k, key.Path, key.Value, e.TargetID); err != nil {
+			return err
+		}
+	}
+	for _, id := range members.TargetIDs {
+		if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.live_member VALUES (?,?)`, e.TargetID, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AssumeMembers takes the memberships that were written to a member-blind
+// target for what it holds.
+func (w *Workspace) AssumeMembers(ctx context.Context) error {
+	return w.exec(ctx, `INSERT OR IGNORE INTO temp.live_member
+		SELECT group_id, member_id FROM main.assumed_member WHERE sync = ?`, w.sync)
+}
+
+// Skip records an object that nothing is done about. The first reason stays.
+func (w *Workspace) Skip(ctx context.Context, ref identity.Ref, name, why string, undecided bool) error {
+	return w.exec(ctx, `INSERT OR IGNORE INTO temp.skipped VALUES (?,?,?,?,?)`, ref.Kind, ref.ID, name, why, undecided)
+}

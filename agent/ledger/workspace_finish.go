@@ -1,0 +1,131 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// FinishCycle writes down what a complete cycle has shown: which objects are in
+// step with the source, and which are not and when to look at them again.
+func (w *Workspace) FinishCycle(ctx context.Context, now time.Time) error {
+	return w.ledger.writeOn(ctx, w.conn, "finish cycle", func(t *tx) error {
+		// Only what is in step remembers the record it is in step with: a
+		// held removal must look the same to the next cycle.
+		if _, err := t.exec(ctx, `UPDATE main.owned AS o SET record_hash = d.hash FROM temp.desired d
+			WHERE o.sync = ? AND d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'shielded' AND o.record_hash <> d.hash
+			AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = o.kind AND s.source_id = o.source_id
+			  AND s.outcome NOT IN ('applied', 'unverified'))`, w.sync); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `DELETE FROM main.dirty WHERE sync = ?
+			AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = dirty.kind AND s.source_id = dirty.source_id
+			  AND s.outcome NOT IN ('applied', 'unverified'))
+			AND NOT EXISTS (SELECT 1 FROM temp.skipped k WHERE k.kind = dirty.kind AND k.source_id = dirty.source_id AND k.undecided = 1)`,
+			w.sync); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `INSERT INTO main.dirty (sync, kind, source_id, since, tries, next_try, why)
+			SELECT ?1, s.kind, s.source_id, ?2, 1, ?2, max(CASE WHEN s.held <> '' THEN 'held: ' || s.held ELSE s.error END)
+			FROM temp.step s WHERE s.outcome NOT IN ('applied', 'unverified') GROUP BY s.kind, s.source_id
+			ON CONFLICT (sync, kind, source_id) DO UPDATE SET tries = dirty.tries + 1, why = excluded.why`,
+			w.sync, now.UnixMilli()); err != nil {
+			return err
+		}
+		// Whoever is no longer leaving starts a new grace period next time.
+		_, err := t.exec(ctx, `DELETE FROM main.leaving WHERE sync = ?1 AND NOT EXISTS (
+			SELECT 1 FROM temp.grace g WHERE g.kind = leaving.kind AND g.source_id = leaving.source_id)`, w.sync)
+		return err
+	})
+}
+
+// LeftSince returns since when an object has been leaving, beginning now when it
+// was not before.
+func (w *Workspace) LeftSince(ctx context.Context, ref identity.Ref, now time.Time) (time.Time, error) {
+	if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.grace VALUES (?, ?)`, ref.Kind, ref.ID); err != nil {
+		return time.Time{}, err
+	}
+	var since int64
+	err := w.ledger.db.QueryRowContext(ctx, `SELECT since FROM leaving WHERE sync = ? AND kind = ? AND source_id = ?`,
+		w.sync, ref.Kind, ref.ID).Scan(&since)
+	if err == nil {
+		return time.UnixMilli(since), nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, err
+	}
+	return now, w.ledger.write(ctx, "begin grace period", func(t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO leaving (sync, kind, source_id, since) VALUES (?, ?, ?, ?)`,
+			w.sync, ref.Kind, ref.ID, now.UnixMilli())
+		return err
+	})
+}
+
+// Unclassified returns the owned objects that a complete read did not show and
+// of which nobody has asked the source yet why.
+func (w *Workspace) Unclassified(ctx context.Context, k identity.Kind) ([]identity.Ref, error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT o.source_id FROM main.owned o
+		JOIN main.mirror_object m ON m.source = ? AND m.kind = o.kind AND m.id = o.source_id AND m.state = 'gone' AND m.why = ''
+		WHERE o.sync = ? AND o.kind = ? ORDER BY o.source_id`, w.source, w.sync, k)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []identity.Ref
+	for rows.Next() {
+		ref := identity.Ref{Kind: k}
+		if err := rows.Scan(&ref.ID); err != nil {
+			return nil, err
+		}
+		out = append(out, ref)
+	}
+	return out, rows.Err()
+}
+
+// Account is a user's counterpart at the target.
+type Account struct {
+	TargetID string // empty while it is to be created
+	Active   bool
+}
+
+// Account returns the counterpart of a user, and nil where it has none.
+func (w *Workspace) Account(ctx context.Context, userID string) (*Account, error) {
+	var a Account
+	stmt, err := w.prepared(ctx, `SELECT target_id, active FROM temp.account WHERE source_id = ?`)
+	if err != nil {
+		return nil, err
+	}
+	err = stmt.QueryRowContext(ctx, userID).Scan(&a.TargetID, &a.Active)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return &a, err
+}
+
+// CountUnchanged counts the objects of a kind that take part and need nothing.
+func (w *Workspace) CountUnchanged(ctx context.Context, k identity.Kind) (int, error) {
+	return w.count(ctx, `SELECT count(*) FROM temp.desired d WHERE d.kind = ? AND d.state = 'in'
+		AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = d.kind AND s.source_id = d.source_id)
+		AND NOT EXISTS (SELECT 1 FROM temp.skipped k WHERE k.kind = d.kind AND k.source_id = d.source_id)`, k)
+}
+
+// CountWantedAll counts the memberships that every team should have.
+func (w *Workspace) CountWantedAll(ctx context.Context) (int, error) {
+	return w.count(ctx, `SELECT count(*) FROM temp.want_member m JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1`)
+}
+
+// Step returns one step.
+func (w *Workspace) Step(ctx context.Context, seq int64) (plan.Step, error) {
+	steps, err := w.stepsWhere(ctx, `seq = ?`, seq)
+	if err != nil {
+		return plan.Step{}, err
+	}
+	if len(steps) == 0 {
+		return plan.Step{}, sql.ErrNoRows
+	}
+	return steps[0], nil
+}

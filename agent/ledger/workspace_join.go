@@ -1,0 +1,388 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/scimsync/scimsync/identity"
+)
+
+// Joined is a source object beside what is owned of it and what is live.
+type Joined struct {
+	Desired Desired
+	Owned   *Owned
+	// Live is the target object by the owned id; nil when it is not there.
+	Live *identity.Entry
+}
+
+// batch is how many rows an iteration holds at a time. Rows are read in batches
+// so that the caller may write to the workspace between two of them.
+const batch = 512
+
+// Objects yields every source object of the kind that is not out of scope, by
+// source id.
+func (w *Workspace) Objects(ctx context.Context, k identity.Kind) iter.Seq2[Joined, error] {
+	return batches(func(after string) ([]Joined, string, error) {
+		out, err := w.objectBatch(ctx, k, `d.state <> 'out' AND d.source_id > ?`, after)
+		if len(out) > 0 {
+			after = out[len(out)-1].Desired.Ref.ID
+		}
+		return out, after, err
+	})
+}
+
+func (w *Workspace) objectBatch(ctx context.Context, k identity.Kind, where string, arg any) ([]Joined, error) {
+	stmt, err := w.prepared(ctx, `
+		SELECT d.source_id, d.state, d.name, d.why, d.cause, d.undecided, d.active, d.hash, d.entry,
+		       o.target_id, o.origin, o.name, o.record_hash, o.since, l.members_known, l.entry
+		FROM temp.desired d
+		LEFT JOIN main.owned o ON o.sync = ? AND o.kind = d.kind AND o.source_id = d.source_id
+		LEFT JOIN temp.live l ON l.kind = d.kind AND l.target_id = o.target_id
+		WHERE d.kind = ? AND `+where+` ORDER BY d.source_id LIMIT ?`)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := stmt.QueryContext(ctx, w.sync, k, arg, batch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Joined
+	for rows.Next() {
+		j := Joined{Desired: Desired{Ref: identity.Ref{Kind: k}}}
+		d := &j.Desired
+		var entry, live []byte
+		var known sql.NullBool
+		var o nullOwned
+		if err := rows.Scan(&d.Ref.ID, &d.State, &d.Name, &d.Why, &d.Cause, &d.Undecided, &d.Active, &d.Hash, &entry,
+			&o.targetID, &o.origin, &o.name, &o.recordHash, &o.since, &known, &live); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(entry, &d.Entry); err != nil {
+			return nil, fmt.Errorf("%s: %w", d.Ref, err)
+		}
+		j.Owned = o.owned(w, d.Ref)
+		if j.Live, err = liveEntry(live, known.Bool); err != nil {
+			return nil, err
+		}
+		out = append(out, j)
+	}
+	return out, rows.Err()
+}
+
+// Leavers yields what is owned of the kind but not in scope, by source id. Its
+// Desired has state Out, or is zero where the mirror shows no such object.
+func (w *Workspace) Leavers(ctx context.Context, k identity.Kind) iter.Seq2[Joined, error] {
+	return batches(func(after string) ([]Joined, string, error) {
+		rows, err := w.conn.QueryContext(ctx, `
+			SELECT o.source_id, o.target_id, o.origin, o.name, o.record_hash, o.since,
+			       d.name, d.why, d.hash, l.members_known, l.entry
+			FROM main.owned o
+			LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
+			LEFT JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
+			WHERE o.sync = ? AND o.kind = ? AND o.source_id > ? AND (d.state IS NULL OR d.state = 'out')
+			ORDER BY o.source_id LIMIT ?`, w.sync, k, after, batch)
+		if err != nil {
+			return nil, "", err
+		}
+		defer rows.Close()
+		var out []Joined
+		for rows.Next() {
+			var id string
+			var o nullOwned
+			var name, why, hash sql.NullString
+			var known sql.NullBool
+			var live []byte
+			if err := rows.Scan(&id, &o.targetID, &o.origin, &o.name, &o.recordHash, &o.since,
+				&name, &why, &hash, &known, &live); err != nil {
+				return nil, "", err
+			}
+			ref := identity.Ref{Kind: k, ID: id}
+			j := Joined{Owned: o.owned(w, ref)}
+			if name.Valid {
+				j.Desired = Desired{Ref: ref, State: Out, Name: name.String, Why: why.String, Hash: hash.String}
+			}
+			if j.Live, err = liveEntry(live, known.Bool); err != nil {
+				return nil, "", err
+			}
+			after = id
+			out = append(out, j)
+		}
+		return out, after, rows.Err()
+	})
+}
+
+// Candidate is a live object that carries a key, and who owns it.
+type Candidate struct {
+	Live  identity.Entry
+	Owner *Owned // of any sync on the target; nil for nobody
+	// ClaimedBy is the source object of this plan the candidate already
+	// belongs to; empty for none.
+	ClaimedBy string
+}
+
+// Candidates returns the live objects that carry the key.
+func (w *Workspace) Candidates(ctx context.Context, k identity.Kind, key Key) ([]Candidate, error) {
+	stmt, err := w.prepared(ctx, `
+		SELECT l.members_known, l.entry, o.sync, o.source_id, o.target_id, o.origin, o.name, o.record_hash, o.since, c.source_id
+		FROM temp.live_key x
+		JOIN temp.live l ON l.kind = x.kind AND l.target_id = x.target_id
+		LEFT JOIN main.owned o ON o.target = ? AND o.kind = l.kind AND o.target_id = l.target_id
+		LEFT JOIN temp.claim c ON c.kind = l.kind AND c.target_id = l.target_id
+		WHERE x.kind = ? AND x.path = ? AND x.value = ? ORDER BY x.target_id`)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := stmt.QueryContext(ctx, w.target, k, key.Path, key.Value)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Candidate
+	for rows.Next() {
+		var known bool
+		var live []byte
+		var sync, sourceID, claimed sql.NullString
+		var o nullOwned
+		if err := rows.Scan(&known, &live, &sync, &sourceID, &o.targetID, &o.origin, &o.name, &o.recordHash, &o.since, &claimed); err != nil {
+			return nil, err
+		}
+		entry, err := liveEntry(live, known)
+		if err != nil {
+			return nil, err
+		}
+		c := Candidate{Live: *entry, ClaimedBy: claimed.String}
+		if c.Owner = o.owned(w, identity.Ref{Kind: k, ID: sourceID.String}); c.Owner != nil {
+			c.Owner.Sync = sync.String
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// ErrClaimed says that a target object already belongs to another source object
+// of the plan.
+var ErrClaimed = errors.New("the target object belongs to another source object of this plan")
+
+// Claim reserves a target object for one source object: one target object, one
+// place in the plan.
+func (w *Workspace) Claim(ctx context.Context, ref identity.Ref, targetID string) error {
+	stmt, err := w.prepared(ctx, `INSERT INTO temp.claim VALUES (?,?,?)
+		ON CONFLICT DO UPDATE SET source_id = excluded.source_id WHERE source_id = excluded.source_id`)
+	if err != nil {
+		return err
+	}
+	result, err := stmt.ExecContext(ctx, ref.Kind, targetID, ref.ID)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(ErrClaimed, err)
+	}
+	return nil
+}
+
+// ClaimOwned reserves every live object for the source object that owns it.
+func (w *Workspace) ClaimOwned(ctx context.Context, k identity.Kind) error {
+	return w.exec(ctx, `INSERT OR IGNORE INTO temp.claim
+		SELECT o.kind, o.target_id, o.source_id FROM main.owned o
+		JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'out'
+		JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
+		WHERE o.sync = ? AND o.kind = ?`, w.sync, k)
+}
+
+// ShieldDuplicates shields the active objects of the kind that want one and the
+// same value at path, which only one of them could have.
+func (w *Workspace) ShieldDuplicates(ctx context.Context, k identity.Kind, path string) error {
+	return w.exec(ctx, `
+		UPDATE temp.desired AS d SET state = 'shielded', undecided = 1,
+		  why = 'another object of the source has the same `+path+`: ' || (
+		    SELECT group_concat(y.source_id, ', ') FROM temp.desired_key x
+		    JOIN temp.desired_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value AND y.source_id <> x.source_id
+		    JOIN temp.desired e ON e.kind = y.kind AND e.source_id = y.source_id AND e.state <> 'out' AND e.active = 1
+		    WHERE x.kind = d.kind AND x.path = ? AND x.source_id = d.source_id)
+		WHERE d.kind = ? AND d.state = 'in' AND d.active = 1 AND d.source_id IN (
+		  SELECT x.source_id FROM temp.desired_key x
+		  JOIN temp.desired_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value AND y.source_id <> x.source_id
+		  JOIN temp.desired e ON e.kind = y.kind AND e.source_id = y.source_id AND e.state <> 'out' AND e.active = 1
+		  WHERE x.kind = d.kind AND x.path = ?)`, path, k, path)
+}
+
+// DesiredByKey returns the source id of the one object in scope that carries the
+// key, and "" where none or several do.
+func (w *Workspace) DesiredByKey(ctx context.Context, k identity.Kind, key Key) (string, error) {
+	var n int
+	var id sql.NullString
+	err := w.conn.QueryRowContext(ctx, `SELECT count(*), min(source_id) FROM temp.desired_key
+		WHERE kind = ? AND path = ? AND value = ?`, k, key.Path, key.Value).Scan(&n, &id)
+	if err != nil || n != 1 {
+		return "", err
+	}
+	return id.String, nil
+}
+
+// DesiredOf returns the source object as the plan sees it, and false where the
+// mirror shows none.
+func (w *Workspace) DesiredOf(ctx context.Context, ref identity.Ref) (Desired, bool, error) {
+	d := Desired{Ref: ref}
+	var entry []byte
+	err := w.conn.QueryRowContext(ctx, `SELECT state, name, why, cause, undecided, active, hash, entry
+		FROM temp.desired WHERE kind = ? AND source_id = ?`, ref.Kind, ref.ID).
+		Scan(&d.State, &d.Name, &d.Why, &d.Cause, &d.Undecided, &d.Active, &d.Hash, &entry)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Desired{}, false, nil
+	}
+	if err != nil {
+		return Desired{}, false, err
+	}
+	return d, true, json.Unmarshal(entry, &d.Entry)
+}
+
+func liveEntry(data []byte, membersKnown bool) (*identity.Entry, error) {
+	if data == nil {
+		return nil, nil
+	}
+	var e identity.Entry
+	if err := json.Unmarshal(data, &e); err != nil {
+		return nil, err
+	}
+	e.Members.Known = membersKnown
+	return &e, nil
+}
+
+// batches turns a paging query into a sequence: next returns a batch and the key
+// to go on after; an empty batch ends it.
+func batches[T any](next func(after string) ([]T, string, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		after := ""
+		for {
+			rows, last, err := next(after)
+			if err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for _, row := range rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if len(rows) == 0 {
+				return
+			}
+			after = last
+		}
+	}
+}
+
+// Unclaim gives a target object free for a successor.
+func (w *Workspace) Unclaim(ctx context.Context, k identity.Kind, targetID string) error {
+	return w.exec(ctx, `DELETE FROM temp.claim WHERE kind = ? AND target_id = ?`, k, targetID)
+}
+
+// LiveOwned returns the target id of an owned object that is at the target, and
+// "" where there is none.
+func (w *Workspace) LiveOwned(ctx context.Context, ref identity.Ref) (string, error) {
+	var id string
+	err := w.conn.QueryRowContext(ctx, `SELECT l.target_id FROM main.owned o
+		JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
+		WHERE o.sync = ? AND o.kind = ? AND o.source_id = ?`, w.sync, ref.Kind, ref.ID).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
+}
+
+// Contested returns the objects in scope that match a target object which another
+// source object owns or matches too, by source id.
+func (w *Workspace) Contested(ctx context.Context, k identity.Kind) ([]Joined, error) {
+	rows, err := w.conn.QueryContext(ctx, `
+		SELECT DISTINCT d.source_id FROM temp.desired d
+		JOIN temp.desired_key x ON x.kind = d.kind AND x.source_id = d.source_id
+		JOIN temp.live_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value
+		WHERE d.kind = ?2 AND d.state = 'in' AND (
+		  EXISTS (SELECT 1 FROM main.owned o
+		    WHERE o.sync = ?1 AND o.kind = ?2 AND o.target_id = y.target_id AND o.source_id <> d.source_id)
+		  OR EXISTS (SELECT 1 FROM temp.live_key z
+		    JOIN temp.desired_key v ON v.kind = z.kind AND v.path = z.path AND v.value = z.value
+		    WHERE z.kind = ?2 AND z.target_id = y.target_id AND v.source_id <> d.source_id))
+		ORDER BY d.source_id`, w.sync, k)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	out := make([]Joined, 0, len(ids))
+	for _, id := range ids {
+		j, err := w.object(ctx, identity.Ref{Kind: k, ID: id})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, j)
+	}
+	return out, nil
+}
+
+func (w *Workspace) object(ctx context.Context, ref identity.Ref) (Joined, error) {
+	rows, err := w.objectBatch(ctx, ref.Kind, `d.source_id = ?`, ref.ID)
+	if err != nil {
+		return Joined{}, err
+	}
+	if len(rows) != 1 {
+		return Joined{}, fmt.Errorf("%s: %w", ref, sql.ErrNoRows)
+	}
+	return rows[0], nil
+}
+
+// HolderOf returns the live objects that carry a name now, but for one.
+func (w *Workspace) HolderOf(ctx context.Context, k identity.Kind, name Key, but string) ([]string, error) {
+	stmt, err := w.prepared(ctx, `SELECT target_id FROM temp.live_key
+		WHERE kind = ? AND path = ? AND value = ? AND target_id <> ? ORDER BY target_id`)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := stmt.QueryContext(ctx, k, name.Path, name.Value, but)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
+
+// nullOwned scans the owned side of a join.
+type nullOwned struct {
+	targetID, origin, name, recordHash sql.NullString
+	since                              sql.NullInt64
+}
+
+func (o nullOwned) owned(w *Workspace, ref identity.Ref) *Owned {
+	if !o.targetID.Valid {
+		return nil
+	}
+	return &Owned{
+		Sync: w.sync, Ref: ref, Target: w.target, TargetID: o.targetID.String, Origin: Origin(o.origin.String),
+		Name: o.name.String, RecordHash: o.recordHash.String, Since: fromMillis(o.since.Int64),
+	}
+}

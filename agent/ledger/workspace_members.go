@@ -1,0 +1,161 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+
+	"github.com/scimsync/scimsync/identity"
+)
+
+// PutAccount says that a user has, or gets by this plan, an account of ours.
+// TargetID is empty while it is still to be created.
+func (w *Workspace) PutAccount(ctx context.Context, userID, targetID, name string, active bool) error {
+	return w.exec(ctx, `INSERT OR REPLACE INTO temp.account VALUES (?,?,?,?)`, userID, targetID, name, active)
+}
+
+// PutTeam says that a group has, or gets by this plan, a counterpart of ours.
+// Readable says that its live members are known.
+func (w *Workspace) PutTeam(ctx context.Context, groupID, targetID, name string, readable bool) error {
+	return w.exec(ctx, `INSERT OR REPLACE INTO temp.team
+		SELECT ?, ?, ?, ?, COALESCE((SELECT o.links_state = 'complete' FROM main.mirror_object o
+		  WHERE o.source = ? AND o.kind = 'group' AND o.id = ?), 0)`,
+		groupID, targetID, name, readable, w.source, groupID)
+}
+
+// WantMembers works out which users belong to which team from the mirrored
+// links. With flatten, the members of a group within a group count as the outer
+// group's, and a group any of whose inner groups is not completely known is
+// itself incomplete, so that nobody is removed from it.
+func (w *Workspace) WantMembers(ctx context.Context, flatten bool) error {
+	err := w.exec(ctx, `INSERT OR IGNORE INTO temp.want_member
+		SELECT t.source_id, k.member_id FROM temp.team t
+		JOIN main.mirror_link k ON k.source = ? AND k.group_id = t.source_id AND k.member_kind = 'user'`, w.source)
+	if err != nil || !flatten {
+		return err
+	}
+	// UNION, not UNION ALL: groups may contain each other.
+	const closure = `WITH RECURSIVE nest(root, inner_id) AS (
+		SELECT t.source_id, k.member_id FROM temp.team t
+		  JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = t.source_id AND k.member_kind = 'group'
+		UNION
+		SELECT n.root, k.member_id FROM nest n
+		  JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'group') `
+	err = w.exec(ctx, closure+`INSERT OR IGNORE INTO temp.want_member
+		SELECT n.root, k.member_id FROM nest n
+		JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'user'`, w.source)
+	if err != nil {
+		return err
+	}
+	return w.exec(ctx, closure+`UPDATE temp.team SET complete = 0 WHERE source_id IN (
+		SELECT n.root FROM nest n LEFT JOIN main.mirror_object o
+		  ON o.source = ?1 AND o.kind = 'group' AND o.id = n.inner_id AND o.state = 'present' AND o.links_state = 'complete'
+		WHERE o.id IS NULL)`, w.source)
+}
+
+// TeamMember is one membership of a team that is wanting or too many.
+type TeamMember struct {
+	Group  identity.Ref
+	Target string // target id of the group; empty while it is to be created
+	Name   string // of the group
+	Member identity.Member
+}
+
+const teamMemberColumns = `t.source_id, t.target_id, t.name, a.source_id, a.target_id, a.name`
+
+// Joiners yields the memberships that the target lacks, by group and user. Only
+// active accounts take part: reactivation asserts the rest.
+func (w *Workspace) Joiners(ctx context.Context) iter.Seq2[TeamMember, error] {
+	return w.teamMembers(ctx, `SELECT `+teamMemberColumns+`
+		FROM temp.want_member m
+		JOIN temp.team t ON t.source_id = m.group_id
+		JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1
+		WHERE (m.group_id > ? OR m.group_id = ? AND m.user_id > ?) AND (t.readable = 1 OR t.target_id = '')
+		  AND NOT EXISTS (SELECT 1 FROM temp.live_member l
+		    WHERE t.target_id <> '' AND a.target_id <> '' AND l.group_id = t.target_id AND l.member_id = a.target_id)
+		ORDER BY m.group_id, m.user_id LIMIT ?`)
+}
+
+// Departed yields the memberships of ours that the source no longer has, by
+// group and user: only where the group's members are completely known on both
+// sides, and never of people who are inactive, leaving or shielded.
+func (w *Workspace) Departed(ctx context.Context) iter.Seq2[TeamMember, error] {
+	return w.teamMembers(ctx, `SELECT `+teamMemberColumns+`
+		FROM temp.team t
+		JOIN temp.live_member l ON l.group_id = t.target_id
+		JOIN temp.account a ON a.target_id = l.member_id AND a.active = 1
+		WHERE (t.source_id > ? OR t.source_id = ? AND a.source_id > ?) AND t.target_id <> ''
+		  AND t.readable = 1 AND t.complete = 1
+		  AND NOT EXISTS (SELECT 1 FROM temp.want_member m WHERE m.group_id = t.source_id AND m.user_id = a.source_id)
+		ORDER BY t.source_id, a.source_id LIMIT ?`)
+}
+
+func (w *Workspace) teamMembers(ctx context.Context, query string) iter.Seq2[TeamMember, error] {
+	group, user := "", ""
+	return batches(func(string) ([]TeamMember, string, error) {
+		stmt, err := w.prepared(ctx, query)
+		if err != nil {
+			return nil, "", err
+		}
+		rows, err := stmt.QueryContext(ctx, group, group, user, batch)
+		if err != nil {
+			return nil, "", err
+		}
+		defer rows.Close()
+		var out []TeamMember
+		for rows.Next() {
+			m := TeamMember{Group: identity.Ref{Kind: identity.Group}}
+			m.Member.Ref.Kind = identity.User
+			if err := rows.Scan(&m.Group.ID, &m.Target, &m.Name, &m.Member.Ref.ID, &m.Member.TargetID, &m.Member.Name); err != nil {
+				return nil, "", err
+			}
+			group, user = m.Group.ID, m.Member.Ref.ID
+			out = append(out, m)
+		}
+		return out, "", rows.Err()
+	})
+}
+
+// CountWanted returns how many members a team should have.
+func (w *Workspace) CountWanted(ctx context.Context, groupID string) (int, error) {
+	return w.count(ctx, `SELECT count(*) FROM temp.want_member WHERE group_id = ?`, groupID)
+}
+
+// CountMemberships returns how many memberships of ours the target holds.
+func (w *Workspace) CountMemberships(ctx context.Context) (int, error) {
+	return w.count(ctx, `SELECT count(*) FROM temp.live_member l
+		JOIN temp.team t ON t.target_id = l.group_id
+		JOIN temp.account a ON a.target_id = l.member_id`)
+}
+
+// LinkMirrored reports whether the mirror still shows the user in the group, so
+// that only the configuration can be why the membership is not wanted.
+func (w *Workspace) LinkMirrored(ctx context.Context, groupID, userID string) (bool, error) {
+	n, err := w.count(ctx, `SELECT count(*) FROM main.mirror_link
+		WHERE source = ? AND group_id = ? AND member_kind = 'user' AND member_id = ?`, w.source, groupID, userID)
+	return n > 0, err
+}
+
+// Incomplete yields the teams whose members the source did not show completely.
+func (w *Workspace) Incomplete(ctx context.Context) ([]identity.Ref, error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT source_id FROM temp.team WHERE complete = 0 ORDER BY source_id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []identity.Ref
+	for rows.Next() {
+		ref := identity.Ref{Kind: identity.Group}
+		if err := rows.Scan(&ref.ID); err != nil {
+			return nil, err
+		}
+		out = append(out, ref)
+	}
+	return out, rows.Err()
+}
+
+func (w *Workspace) count(ctx context.Context, query string, args ...any) (int, error) {
+	var n sql.NullInt64
+	err := w.conn.QueryRowContext(ctx, query, args...).Scan(&n)
+	return int(n.Int64), err
+}

@@ -1,0 +1,211 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// stepBody is what of a step is not in columns.
+type stepBody struct {
+	Cause      identity.Cause
+	Reason     string
+	Attributes []identity.Attribute
+	Members    []identity.Member
+}
+
+// PutStep adds a step at the end of its place and returns its number.
+func (w *Workspace) PutStep(ctx context.Context, s plan.Step) (int64, error) {
+	body, err := json.Marshal(stepBody{s.Cause, s.Reason, s.Attributes, s.Members})
+	if err != nil {
+		return 0, err
+	}
+	stmt, err := w.prepared(ctx, `INSERT INTO temp.step
+		(wave, level, op, kind, source_id, target_id, name, by_config, held, outcome, error, body)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
+	if err != nil {
+		return 0, err
+	}
+	result, err := stmt.ExecContext(ctx, s.Place.Wave, s.Place.Level, s.Op, s.Ref.Kind, s.Ref.ID, s.TargetID, s.Name,
+		s.Evidence.ByConfiguration, s.Held, s.Outcome, s.Error, body)
+	if err != nil {
+		return 0, err
+	}
+	return result.LastInsertId()
+}
+
+// Steps yields every step in write order.
+func (w *Workspace) Steps(ctx context.Context) iter.Seq2[plan.Step, error] {
+	return w.steps(ctx, "")
+}
+
+// StepsAt yields the steps of one place, in order.
+func (w *Workspace) StepsAt(ctx context.Context, p plan.Place) iter.Seq2[plan.Step, error] {
+	return w.steps(ctx, fmt.Sprintf("wave = %d AND level = %d AND", p.Wave, p.Level))
+}
+
+func (w *Workspace) steps(ctx context.Context, where string) iter.Seq2[plan.Step, error] {
+	return func(yield func(plan.Step, error) bool) {
+		var at plan.Step
+		at.Place = plan.Place{Wave: -1}
+		for {
+			rows, err := w.stepBatch(ctx, where, at)
+			if err != nil {
+				yield(plan.Step{}, err)
+				return
+			}
+			for _, s := range rows {
+				if !yield(s, nil) {
+					return
+				}
+				at = s
+			}
+			if len(rows) < batch {
+				return
+			}
+		}
+	}
+}
+
+const stepColumns = `seq, wave, level, op, kind, source_id, target_id, name, by_config, held, outcome, error, body`
+
+func (w *Workspace) stepBatch(ctx context.Context, where string, at plan.Step) ([]plan.Step, error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT `+stepColumns+` FROM temp.step
+		WHERE `+where+` (wave, level, seq) > (?, ?, ?) ORDER BY wave, level, seq LIMIT ?`,
+		at.Place.Wave, at.Place.Level, at.Seq, batch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []plan.Step
+	for rows.Next() {
+		s, err := scanStep(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+func scanStep(row interface{ Scan(dest ...any) error }) (plan.Step, error) {
+	var s plan.Step
+	var data []byte
+	if err := row.Scan(&s.Seq, &s.Place.Wave, &s.Place.Level, &s.Op, &s.Ref.Kind, &s.Ref.ID, &s.TargetID, &s.Name,
+		&s.Evidence.ByConfiguration, &s.Held, &s.Outcome, &s.Error, &data); err != nil {
+		return plan.Step{}, err
+	}
+	var body stepBody
+	if err := json.Unmarshal(data, &body); err != nil {
+		return plan.Step{}, fmt.Errorf("step %d: %w", s.Seq, err)
+	}
+	s.Cause, s.Reason, s.Attributes, s.Members = body.Cause, body.Reason, body.Attributes, body.Members
+	return s, nil
+}
+
+// StepsOnTarget returns the steps about one target object.
+func (w *Workspace) StepsOnTarget(ctx context.Context, k identity.Kind, targetID string) ([]plan.Step, error) {
+	return w.stepsWhere(ctx, `kind = ? AND target_id = ?`, k, targetID)
+}
+
+// StepsOf returns the steps of one source object.
+func (w *Workspace) StepsOf(ctx context.Context, ref identity.Ref) ([]plan.Step, error) {
+	return w.stepsWhere(ctx, `kind = ? AND source_id = ?`, ref.Kind, ref.ID)
+}
+
+func (w *Workspace) stepsWhere(ctx context.Context, where string, args ...any) ([]plan.Step, error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT `+stepColumns+` FROM temp.step WHERE `+where+` ORDER BY seq`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []plan.Step
+	for rows.Next() {
+		s, err := scanStep(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+// Places returns the places that have steps, in write order.
+func (w *Workspace) Places(ctx context.Context) ([]plan.Place, error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT DISTINCT wave, level FROM temp.step ORDER BY wave, level`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []plan.Place
+	for rows.Next() {
+		var p plan.Place
+		if err := rows.Scan(&p.Wave, &p.Level); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// Move puts a step into another place.
+func (w *Workspace) Move(ctx context.Context, seq int64, p plan.Place) error {
+	return w.exec(ctx, `UPDATE temp.step SET wave = ?, level = ? WHERE seq = ?`, p.Wave, p.Level, seq)
+}
+
+// HoldStep keeps a step back.
+func (w *Workspace) HoldStep(ctx context.Context, seq int64, rule plan.Rule) error {
+	return w.exec(ctx, `UPDATE temp.step SET held = ? WHERE seq = ?`, rule, seq)
+}
+
+// DropStep takes a step out of the plan.
+func (w *Workspace) DropStep(ctx context.Context, seq int64) error {
+	return w.exec(ctx, `DELETE FROM temp.step WHERE seq = ?`, seq)
+}
+
+// SettleStep records what became of a step; an empty target id leaves the one
+// the step has.
+func (w *Workspace) SettleStep(ctx context.Context, seq int64, o plan.Outcome, targetID, problem string) error {
+	return w.exec(ctx, `UPDATE temp.step SET outcome = ?, error = ?,
+		target_id = CASE WHEN ? = '' THEN target_id ELSE ? END WHERE seq = ?`, o, problem, targetID, targetID, seq)
+}
+
+// Skipped returns the objects nothing is done about, by kind and source id.
+func (w *Workspace) Skipped(ctx context.Context) ([]plan.Skipped, error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT kind, source_id, name, why, undecided FROM temp.skipped ORDER BY kind DESC, source_id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []plan.Skipped
+	for rows.Next() {
+		var s plan.Skipped
+		if err := rows.Scan(&s.Ref.Kind, &s.Ref.ID, &s.Name, &s.Why, &s.Undecided); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+// SetStepMembers gives a step its members.
+func (w *Workspace) SetStepMembers(ctx context.Context, seq int64, members []identity.Member) error {
+	steps, err := w.stepsWhere(ctx, `seq = ?`, seq)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
+		body, err := json.Marshal(stepBody{s.Cause, s.Reason, s.Attributes, members})
+		if err != nil {
+			return err
+		}
+		if err := w.exec(ctx, `UPDATE temp.step SET body = ? WHERE seq = ?`, body, seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"context"
+
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/configs"
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// members plans the memberships of the groups that take part.
+func (w *comparison) members(ctx context.Context) error {
+	c, a := w.cycle, w.agent
+	profile := c.session.Profile()
+	if profile.Members == connectors.MembersNone {
+		return nil
+	}
+	return c.scratch.Load(ctx, func() error {
+		if profile.Members == connectors.MembersBlind {
+			if profile.ReplaceOnly {
+				c.notes = append(c.notes, "the target neither shows members nor takes PATCH: memberships are left alone, "+
+					"because any write would empty groups (set members: off)")
+				c.counts.unoffered = true
+				return nil
+			}
+			if err := c.scratch.AssumeMembers(ctx); err != nil {
+				return err
+			}
+		}
+		if err := c.scratch.WantMembers(ctx, a.Sync.Groups.Nested == configs.Flatten); err != nil {
+			return err
+		}
+		if err := w.join(ctx); err != nil {
+			return err
+		}
+		if a.Sync.Groups.Members == configs.MembersExact {
+			if err := w.depart(ctx); err != nil {
+				return err
+			}
+		}
+		return w.nameIncomplete(ctx)
+	})
+}
+
+// join plans the memberships that are wanting. Those of a group that this plan
+// creates go into its create step.
+func (w *comparison) join(ctx context.Context) error {
+	return groupwise(w.cycle.scratch.Joiners(ctx), func(first ledger.TeamMember, members []identity.Member) error {
+		if seq, ok := w.created[first.Group.ID]; ok {
+			return w.cycle.scratch.SetStepMembers(ctx, seq, members)
+		}
+		return w.memberStep(ctx, identity.AddMembers, first, members, false)
+	})
+}
+
+// depart plans the memberships that are too many.
+func (w *comparison) depart(ctx context.Context) error {
+	c := w.cycle
+	return groupwise(c.scratch.Departed(ctx), func(first ledger.TeamMember, members []identity.Member) error {
+		wanted, err := c.scratch.CountWanted(ctx, first.Group.ID)
+		if err != nil {
+			return err
+		}
+		if wanted == 0 {
+			c.emptied = append(c.emptied, emptied{first.Group, first.Name, len(members)})
+		}
+		byConfig := false
+		if w.edited {
+			// While the link is mirrored, only the configuration can be why
+			// the membership is not wanted.
+			if byConfig, err = c.scratch.LinkMirrored(ctx, first.Group.ID, members[0].Ref.ID); err != nil {
+				return err
+			}
+		}
+		return w.memberStep(ctx, identity.RemoveMembers, first, members, byConfig)
+	})
+}
+
+func (w *comparison) memberStep(ctx context.Context, op identity.Op, t ledger.TeamMember, members []identity.Member, byConfig bool) error {
+	change := identity.Change{
+		Op: op, Ref: t.Group, TargetID: t.Target, Name: t.Name, Members: members,
+		Cause: identity.CauseMembership, Reason: "the source has members the target lacks",
+	}
+	if op == identity.RemoveMembers {
+		change.Reason = "the source no longer has these members"
+	}
+	step := plan.Step{Place: plan.Place{Wave: plan.WaveOf(change)}, Change: change}
+	step.Evidence.ByConfiguration = byConfig
+	_, err := w.cycle.scratch.PutStep(ctx, step)
+	return err
+}
+
+// nameIncomplete names the groups whose members the source did not show, so that
+// a reader knows why nobody is removed from them.
+func (w *comparison) nameIncomplete(ctx context.Context) error {
+	refs, err := w.cycle.scratch.Incomplete(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		m, found, err := w.agent.Ledger.Mirror(w.agent.Sync.Source.Name).Record(ctx, ref)
+		if err != nil {
+			return err
+		}
+		why := "its members at the source are not completely known; nobody is removed"
+		if found && m.LinksWhy != "" {
+			why += ": " + m.LinksWhy
+		}
+		if err := w.cycle.scratch.Skip(ctx, ref, recordName(m.Record), why, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// groupwise collects the members of one group after another.
+func groupwise(rows func(func(ledger.TeamMember, error) bool), each func(first ledger.TeamMember, members []identity.Member) error) error {
+	var first ledger.TeamMember
+	var members []identity.Member
+	flush := func() error {
+		if len(members) == 0 {
+			return nil
+		}
+		return each(first, members)
+	}
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
+		if len(members) > 0 && row.Group != first.Group {
+			if err := flush(); err != nil {
+				return err
+			}
+			members = nil
+		}
+		if len(members) == 0 {
+			first = row
+		}
+		members = append(members, row.Member)
+	}
+	return flush()
+}

@@ -1,0 +1,164 @@
+package agent
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// observe brings what the target holds of a kind into the scratch room. It asks
+// the target, never the ledger.
+func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
+	what := "read " + k.Plural() + " of target " + a.Sync.Target.Name
+	a.Progress.Phase("reading "+k.Plural()+" of "+a.Sync.Target.Name, 0)
+	if !c.session.Profile().Listable {
+		return incomplete(what, a.lookUpAll(ctx, c, k))
+	}
+	err := c.scratch.Load(ctx, func() error {
+		want := connectors.Want{Members: k == identity.Group && a.links()}
+		for entry, err := range c.session.List(ctx, k, want) {
+			if err != nil {
+				return err
+			}
+			if err := c.scratch.PutLive(ctx, k, entry, keysOf(entry, a.keyPaths(k))); err != nil {
+				return err
+			}
+			a.Progress.Advance(1)
+		}
+		return nil
+	})
+	if connectors.ClassOf(err) == connectors.Incomplete {
+		a.Log.WarnContext(ctx, "the target cannot be listed; looking objects up one by one",
+			"target", a.Sync.Target.Name, "kind", k, "err", err)
+		return incomplete(what, a.lookUpAll(ctx, c, k))
+	}
+	return incomplete(what, err)
+}
+
+// lookups is how many look-ups are on their way at a time; the transport paces
+// them further.
+const lookups = 16
+
+// found is one answer of a look-up.
+type found struct {
+	entries []identity.Entry
+}
+
+// lookUpAll finds each object on its own: what is owned by its id, the rest by
+// its keys.
+func (a *Agent) lookUpAll(ctx context.Context, c *Cycle, k identity.Kind) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(lookups + 1)
+	results := make(chan found)
+	done := make(chan error, 1)
+	go func() { done <- a.collect(ctx, c, k, results) }()
+	feed := func(matches []connectors.Match) {
+		group.Go(func() error {
+			entries, err := a.lookUp(ctx, c, k, matches)
+			if err != nil {
+				return err
+			}
+			select {
+			case results <- found{entries}:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}
+	for _, matches := range c.wanted(ctx, a, k) {
+		feed(matches)
+	}
+	err := group.Wait()
+	close(results)
+	if collected := <-done; err == nil {
+		err = collected
+	}
+	return err
+}
+
+// collect writes what look-ups found. The scratch room has one writer.
+func (a *Agent) collect(ctx context.Context, c *Cycle, k identity.Kind, results <-chan found) error {
+	var problem error
+	for r := range results {
+		if problem != nil {
+			continue
+		}
+		problem = c.scratch.Load(ctx, func() error {
+			for _, e := range r.entries {
+				if err := c.scratch.PutLive(ctx, k, e, keysOf(e, a.keyPaths(k))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		a.Progress.Advance(1)
+	}
+	return problem
+}
+
+// lookUp tries the keys in turn; the first that finds something counts. A key
+// the target cannot filter by finds nothing.
+func (a *Agent) lookUp(ctx context.Context, c *Cycle, k identity.Kind, matches []connectors.Match) ([]identity.Entry, error) {
+	want := connectors.Want{Members: k == identity.Group && a.links()}
+	var unsupported error
+	asked := false
+	for _, m := range matches {
+		entries, err := c.session.Find(ctx, k, m, want)
+		switch connectors.ClassOf(err) {
+		case connectors.Unsupported:
+			unsupported = err
+			continue
+		case connectors.Unclassified:
+			if err != nil {
+				return nil, err
+			}
+		default:
+			return nil, err
+		}
+		asked = true
+		if len(entries) > 0 {
+			return entries, nil
+		}
+	}
+	if !asked && unsupported != nil {
+		// Nothing can be said about this object: not even that it is absent.
+		return nil, unsupported
+	}
+	return nil, nil
+}
+
+// wanted returns, per object, the keys to look it up by.
+func (c *Cycle) wanted(ctx context.Context, a *Agent, k identity.Kind) [][]connectors.Match {
+	var out [][]connectors.Match
+	for j, err := range c.scratch.Objects(ctx, k) {
+		if err != nil {
+			return nil
+		}
+		out = append(out, matchesOf(j, a.matchPaths(k)))
+	}
+	for j, err := range c.scratch.Leavers(ctx, k) {
+		if err != nil {
+			return nil
+		}
+		out = append(out, matchesOf(j, nil))
+	}
+	return out
+}
+
+func matchesOf(j ledger.Joined, by []string) []connectors.Match {
+	var out []connectors.Match
+	if j.Owned != nil {
+		out = append(out, connectors.Match{Path: "id", Value: j.Owned.TargetID})
+	}
+	for _, path := range by {
+		if value := j.Desired.Entry.Attrs.String(path); value != "" {
+			out = append(out, connectors.Match{Path: path, Value: value})
+		}
+	}
+	return out
+}

@@ -1,0 +1,280 @@
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/scimsync/scimsync/identity"
+)
+
+// formatVersion is the version of the JSON form.
+const formatVersion = 1
+
+// stepJSON is a step on paper.
+type stepJSON struct {
+	Op         identity.Op          `json:"op"`
+	Kind       identity.Kind        `json:"kind"`
+	SourceID   string               `json:"source_id"`
+	TargetID   string               `json:"target_id"`
+	Name       string               `json:"name"`
+	Cause      identity.Cause       `json:"cause"`
+	Reason     string               `json:"reason"`
+	Attributes []identity.Attribute `json:"attributes"`
+	Members    []memberJSON         `json:"members"`
+	Wave       Wave                 `json:"wave"`
+	Level      int                  `json:"level"`
+	Rule       Rule                 `json:"rule,omitempty"`
+	Outcome    Outcome              `json:"outcome,omitempty"`
+	Error      string               `json:"error,omitempty"`
+}
+
+type memberJSON struct {
+	SourceID string        `json:"source_id"`
+	TargetID string        `json:"target_id"`
+	Name     string        `json:"name"`
+	Kind     identity.Kind `json:"kind,omitempty"`
+}
+
+type skippedJSON struct {
+	Kind      identity.Kind `json:"kind"`
+	SourceID  string        `json:"source_id"`
+	Name      string        `json:"name"`
+	Why       string        `json:"why"`
+	Undecided bool          `json:"undecided"`
+}
+
+func toJSON(s Step) stepJSON {
+	out := stepJSON{
+		Op: s.Op, Kind: s.Ref.Kind, SourceID: s.Ref.ID, TargetID: s.TargetID, Name: s.Name,
+		Cause: s.Cause, Reason: s.Reason, Attributes: s.Attributes, Members: make([]memberJSON, len(s.Members)),
+		Wave: s.Place.Wave, Level: s.Place.Level, Rule: s.Held, Outcome: s.Outcome, Error: s.Error,
+	}
+	if out.Attributes == nil {
+		out.Attributes = []identity.Attribute{}
+	}
+	for i, m := range s.Members {
+		out.Members[i] = memberJSON{SourceID: m.Ref.ID, TargetID: m.TargetID, Name: m.Name}
+		if m.Ref.Kind != identity.User {
+			out.Members[i].Kind = m.Ref.Kind
+		}
+	}
+	return out
+}
+
+func (s stepJSON) step() Step {
+	out := Step{
+		Place: Place{s.Wave, s.Level}, Held: s.Rule,
+		Change: identity.Change{
+			Op: s.Op, Ref: identity.Ref{Kind: s.Kind, ID: s.SourceID}, TargetID: s.TargetID, Name: s.Name,
+			Cause: s.Cause, Reason: s.Reason, Attributes: s.Attributes,
+		},
+	}
+	for _, m := range s.Members {
+		kind := m.Kind
+		if kind == "" {
+			kind = identity.User
+		}
+		out.Members = append(out.Members, identity.Member{Ref: identity.Ref{Kind: kind, ID: m.SourceID}, TargetID: m.TargetID, Name: m.Name})
+	}
+	return out
+}
+
+// Write writes plans as one JSON document, step by step, so that a large plan
+// needs no memory.
+func Write(w io.Writer, plans ...*Plan) error {
+	e := &encoder{w: w}
+	e.text(fmt.Sprintf(`{"version":%d,"syncs":[`, formatVersion))
+	for i, p := range plans {
+		if i > 0 {
+			e.text(",")
+		}
+		e.plan(p)
+	}
+	e.text("]}\n")
+	return e.err
+}
+
+// Digest returns the hash of what a plan would do: two plans of one digest do
+// the same to the same target under the same configuration.
+func Digest(p *Plan) (string, error) {
+	hash := sha256.New()
+	e := &encoder{w: hash}
+	e.text("{")
+	e.what(p, func(s Step) Step {
+		s.Outcome, s.Error = "", ""
+		return s
+	})
+	if e.err != nil {
+		return "", e.err
+	}
+	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// encoder writes JSON and keeps the first error.
+type encoder struct {
+	w   io.Writer
+	err error
+}
+
+func (e *encoder) text(s string) {
+	if e.err == nil {
+		_, e.err = io.WriteString(e.w, s)
+	}
+}
+
+func (e *encoder) value(v any) {
+	if e.err != nil {
+		return
+	}
+	var b bytes.Buffer
+	encode := json.NewEncoder(&b)
+	encode.SetEscapeHTML(false)
+	if e.err = encode.Encode(v); e.err == nil {
+		_, e.err = e.w.Write(bytes.TrimRight(b.Bytes(), "\n"))
+	}
+}
+
+func (e *encoder) field(name string, v any) {
+	e.value(name)
+	e.text(":")
+	e.value(v)
+	e.text(",")
+}
+
+func (e *encoder) plan(p *Plan) {
+	e.text("{")
+	e.field("sync", p.Sync)
+	if p.Run != "" {
+		e.field("run", p.Run)
+	}
+	e.field("id", p.ID)
+	e.field("created", p.Created)
+	e.what(p, func(s Step) Step { return s })
+	guard := p.Guard
+	if guard.Trips == nil {
+		guard.Trips = []Trip{}
+	}
+	e.field("guard", guard)
+	e.field("summary", p.Summary)
+	notes := p.Notes
+	if notes == nil {
+		notes = []string{}
+	}
+	e.field("notes", notes)
+	e.value("digest")
+	e.text(":")
+	e.value(p.Digest)
+	e.text("}")
+}
+
+// what writes the part of a plan that its digest covers.
+func (e *encoder) what(p *Plan, view func(Step) Step) {
+	e.field("target", p.Target)
+	e.field("config_hash", p.ConfigHash)
+	e.field("cycle", p.Cycle)
+	e.steps("changes", p, view, func(s Step) bool { return s.Held == "" })
+	e.steps("held", p, view, func(s Step) bool { return s.Held != "" })
+	skipped := make([]skippedJSON, len(p.Skipped))
+	for i, s := range p.Skipped {
+		skipped[i] = skippedJSON{s.Ref.Kind, s.Ref.ID, s.Name, s.Why, s.Undecided}
+	}
+	e.field("skipped", skipped)
+}
+
+func (e *encoder) steps(name string, p *Plan, view func(Step) Step, want func(Step) bool) {
+	e.value(name)
+	e.text(":[")
+	separator := "\n"
+	for s, err := range p.Steps {
+		if err != nil {
+			e.err = errors.Join(e.err, err)
+		}
+		if e.err != nil {
+			return
+		}
+		if want(s) {
+			e.text(separator)
+			e.value(toJSON(view(s)))
+			separator = ",\n"
+		}
+	}
+	e.text("],")
+}
+
+// planJSON is a plan as it is read back.
+type planJSON struct {
+	Sync       string        `json:"sync"`
+	Run        string        `json:"run"`
+	ID         string        `json:"id"`
+	Created    string        `json:"created"`
+	Target     string        `json:"target"`
+	ConfigHash string        `json:"config_hash"`
+	Cycle      Cycle         `json:"cycle"`
+	Changes    []stepJSON    `json:"changes"`
+	Held       []stepJSON    `json:"held"`
+	Skipped    []skippedJSON `json:"skipped"`
+	Guard      Guard         `json:"guard"`
+	Summary    Summary       `json:"summary"`
+	Notes      []string      `json:"notes"`
+	Digest     string        `json:"digest"`
+}
+
+// maxFile bounds a saved plan, in bytes.
+const maxFile = 2 << 30
+
+// Read reads a saved plan and proves each part by its digest.
+func Read(r io.Reader) ([]*Plan, error) {
+	decoder := json.NewDecoder(io.LimitReader(r, maxFile))
+	decoder.DisallowUnknownFields()
+	var doc struct {
+		Version int        `json:"version"`
+		Syncs   []planJSON `json:"syncs"`
+	}
+	if err := decoder.Decode(&doc); err != nil {
+		return nil, fmt.Errorf("not a plan that scimsync saved: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("not a plan that scimsync saved: something follows its end")
+	}
+	if doc.Version != formatVersion {
+		return nil, fmt.Errorf("plan format %d; this scimsync reads format %d", doc.Version, formatVersion)
+	}
+	plans := make([]*Plan, len(doc.Syncs))
+	for i, j := range doc.Syncs {
+		p := j.plan()
+		digest, err := Digest(p)
+		if err != nil {
+			return nil, err
+		}
+		if digest != p.Digest {
+			return nil, fmt.Errorf("the plan of sync %s was changed after it was saved: its digest does not fit", p.Sync)
+		}
+		plans[i] = p
+	}
+	return plans, nil
+}
+
+func (j planJSON) plan() *Plan {
+	p := &Plan{
+		Sync: j.Sync, ID: j.ID, Created: j.Created, Target: j.Target, ConfigHash: j.ConfigHash, Cycle: j.Cycle,
+		Guard: j.Guard, Summary: j.Summary, Notes: j.Notes, Digest: j.Digest,
+	}
+	var steps []Step
+	for _, list := range [...][]stepJSON{j.Changes, j.Held} {
+		for _, s := range list {
+			step := s.step()
+			step.Seq = int64(len(steps) + 1)
+			steps = append(steps, step)
+		}
+	}
+	p.Steps = Of(steps)
+	for _, s := range j.Skipped {
+		p.Skipped = append(p.Skipped, Skipped{identity.Ref{Kind: s.Kind, ID: s.SourceID}, s.Name, s.Why, s.Undecided})
+	}
+	return p
+}

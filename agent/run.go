@@ -1,0 +1,225 @@
+package agent
+
+import (
+	"context"
+	"errors"
+
+	"github.com/scimsync/scimsync/agent/apply"
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/configs"
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// Result is how a sync ended.
+type Result struct {
+	Run    string
+	Report apply.Report
+	// Refused says that a guard kept something back.
+	Refused bool
+	// Undecided counts what could not be decided or mapped.
+	Undecided int
+	// Stale counts changes of a saved plan that no longer fit.
+	Stale int
+	// Short says that something wanted is not offered by the target.
+	Short bool
+}
+
+// Verdict returns the result without applying anything, as plan shows it.
+func (c *Cycle) Verdict() Result {
+	r := Result{Refused: c.Plan.Guard.Tripped, Short: c.counts.unoffered, Stale: c.stale}
+	for _, s := range c.Plan.Skipped {
+		if s.Undecided {
+			r.Undecided++
+		}
+	}
+	return r
+}
+
+// Apply carries the plan out. Once stop is closed it ends after the changes in
+// flight; when ctx ends it ends at once. The plan shows the outcomes afterwards.
+// An error means that the ledger or the scratch room failed; whatever became of
+// the changes is in the result either way.
+func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error) {
+	a, result := c.agent, c.Verdict()
+	if err := c.settleOwnership(ctx); err != nil {
+		return result, err
+	}
+	run := ledger.Run{
+		ID: c.Plan.ID, Sync: a.Sync.Name, Cycle: string(c.Plan.Cycle), ConfigHash: c.Plan.ConfigHash, Started: a.Now(),
+	}
+	if err := a.Ledger.StartRun(ctx, run); err != nil {
+		return result, err
+	}
+	result.Run, c.Plan.Run = run.ID, run.ID
+	if err := c.binding(ctx, false); err != nil {
+		return result, err
+	}
+	profile := c.session.Profile()
+	engine := &apply.Engine{
+		Session: c.session, Scratch: c.scratch, Ledger: a.Ledger, Journal: journal{c},
+		Sync: a.Sync.Name, Target: a.Sync.Target.Name, RunID: run.ID,
+		Adopt: map[identity.Kind]bool{}, By: map[identity.Kind][]string{},
+		Workers: max(workers, profile.Limits.Concurrency),
+		Stop:    stop, Advance: a.Progress.Advance,
+	}
+	for _, k := range a.kinds() {
+		engine.By[k] = a.matchPaths(k)
+		engine.Adopt[k] = a.adopts(k)
+	}
+	a.Progress.Phase("writing to "+a.Sync.Target.Name, c.Plan.Summary.Changes())
+	var failure error
+	result.Report, failure = engine.Run(ctx)
+	return result, errors.Join(failure, c.end(context.WithoutCancel(ctx), result, failure))
+}
+
+// workers is how many changes are in flight when the target's limit is unknown;
+// the transport learns a better number below it.
+const workers = 16
+
+func (a *Agent) adopts(k identity.Kind) bool {
+	if k == identity.Group {
+		e := a.Sync.Groups.Matching.Existing
+		return e == configs.AdoptExisting || e == configs.MembersOnlyExisting
+	}
+	return a.Sync.Users.Matching.Existing == configs.AdoptExisting
+}
+
+// journal writes intents under the lease of the cycle.
+type journal struct{ c *Cycle }
+
+// Intend commits what is about to be done.
+func (j journal) Intend(ctx context.Context, changes []identity.Change) ([]int64, error) {
+	return j.c.agent.Ledger.Intend(ctx, j.c.lease, j.c.Plan.ID, j.c.agent.Sync.Name, changes)
+}
+
+// Settle commits what became of it.
+func (j journal) Settle(ctx context.Context, outcomes []ledger.Outcome) error {
+	return j.c.agent.Ledger.Settle(ctx, outcomes)
+}
+
+// settleOwnership writes down what the comparison found out about ownership:
+// objects that are ours by their externalId, and objects gone on both sides.
+func (c *Cycle) settleOwnership(ctx context.Context) error {
+	l, now := c.agent.Ledger, c.agent.Now()
+	for _, o := range c.recognized {
+		o.Since = now
+		if err := l.Own(ctx, o); err != nil {
+			return err
+		}
+	}
+	for _, ref := range c.forgotten {
+		if err := l.Disown(ctx, c.agent.Sync.Name, ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end writes down how the run ended.
+func (c *Cycle) end(ctx context.Context, r Result, failure error) error {
+	a := c.agent
+	complete := failure == nil && r.Report.Stopped == nil
+	if complete && !c.saved {
+		if err := c.scratch.FinishCycle(ctx, a.Now()); err != nil {
+			return err
+		}
+		held, err := c.held()
+		if err != nil {
+			return err
+		}
+		if err := a.Ledger.ReplaceHeld(ctx, a.Sync.Name, held); err != nil {
+			return err
+		}
+	}
+	if err := c.binding(ctx, complete && !c.saved); err != nil {
+		return err
+	}
+	return a.Ledger.FinishRun(ctx, c.Plan.ID, a.Now(), r.Word(failure), c.Plan.Summary)
+}
+
+// Word says in one word how a run ended, for the ledger and for status.
+func (r Result) Word(failure error) string {
+	switch {
+	case failure != nil:
+		return "failed"
+	case errors.Is(r.Report.Stopped, apply.ErrInterrupted):
+		return "interrupted"
+	case connectors.ClassOf(r.Report.Stopped) == connectors.Unauthorized:
+		return "unauthorized"
+	case r.Report.Stopped != nil:
+		return "stopped"
+	case r.Refused:
+		return "held"
+	case r.Stale > 0:
+		return "stale"
+	case r.Partial():
+		return "partial"
+	}
+	return "done"
+}
+
+// Partial reports whether something that should have been done was not.
+func (r Result) Partial() bool {
+	return r.Report.Failed+r.Report.NotKept+r.Report.NotTried+r.Undecided > 0 || r.Short
+}
+
+// held lists what the guards keep back, memberships one by one.
+func (c *Cycle) held() ([]ledger.Held, error) {
+	var out []ledger.Held
+	for s, err := range c.Plan.Steps {
+		if err != nil {
+			return nil, err
+		}
+		if s.Held == "" {
+			continue
+		}
+		h := ledger.Held{
+			Sync: c.agent.Sync.Name, Op: s.Op, Ref: s.Ref, TargetID: s.TargetID, Name: s.Name,
+			Rule: string(s.Held), Since: c.agent.Now(),
+		}
+		if s.Op != identity.RemoveMembers && s.Op != identity.AddMembers {
+			out = append(out, h)
+			continue
+		}
+		for _, m := range s.Members {
+			h.Member = m.Ref.ID
+			out = append(out, h)
+		}
+	}
+	return out, nil
+}
+
+// binding binds the sync to its target; after a complete cycle also to the
+// configuration it ran under and the size of what it owns.
+func (c *Cycle) binding(ctx context.Context, complete bool) error {
+	a := c.agent
+	b, _, err := a.Ledger.Binding(ctx, a.Sync.Name)
+	if err != nil {
+		return err
+	}
+	if wrong := c.Plan.Guard.Has(plan.RuleWrongTarget); wrong {
+		return nil
+	}
+	b.Sync, b.Target, b.URL = a.Sync.Name, a.Sync.Target.Name, a.Sync.Target.URL
+	if c.session.Profile().Members == connectors.MembersBlind {
+		b.Members = string(connectors.MembersBlind)
+	}
+	if complete {
+		if !c.configHeld {
+			b.ConfigHash, b.Selection = a.Sync.Hash, a.Sync.Source.Selection
+		}
+		b.FullAt = a.Now()
+		if b.Users, err = a.Ledger.CountOwned(ctx, a.Sync.Name, identity.User); err != nil {
+			return err
+		}
+		if b.Groups, err = a.Ledger.CountOwned(ctx, a.Sync.Name, identity.Group); err != nil {
+			return err
+		}
+		if b.Memberships, err = c.scratch.CountWantedAll(ctx); err != nil {
+			return err
+		}
+	}
+	return a.Ledger.Bind(ctx, b)
+}

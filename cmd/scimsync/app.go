@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/scimsync/scimsync/agent"
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/render"
+	"github.com/scimsync/scimsync/configs"
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/all"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// streams are where a command reads and writes: data to out, talk to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func (s streams) say(format string, args ...any) {
+	fmt.Fprintf(s.err, format+"\n", args...)
+}
+
+// app is what the verbs share.
+type app struct {
+	streams
+	stop chan struct{}
+
+	configPath string
+	logLevel   string
+	logFormat  string
+	noColor    bool
+	log        *slog.Logger
+	// current is the sync whose progress is on the screen.
+	current *opened
+}
+
+// registry is what a configuration may name.
+func registry() configs.Registry {
+	return configs.Registry{Sources: all.Sources(), Targets: all.Targets()}
+}
+
+// startLog makes the logger the flags ask for.
+func (a *app) startLog() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		return usage("--log-level takes debug, info, warn or error, not %q", a.logLevel)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	switch a.logFormat {
+	case "text":
+		a.log = slog.New(slog.NewTextHandler(a.err, o))
+	case "json":
+		a.log = slog.New(slog.NewJSONHandler(a.err, o))
+	default:
+		return usage("--log-format takes text or json, not %q", a.logFormat)
+	}
+	return nil
+}
+
+func usage(format string, args ...any) error {
+	return &codeError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// path returns the configuration file to read.
+func (a *app) path() string {
+	if a.configPath != "" {
+		return a.configPath
+	}
+	if path := os.Getenv("SCIMSYNC_CONFIG"); path != "" {
+		return path
+	}
+	return "scimsync.yaml"
+}
+
+// load reads the configuration and says its warnings.
+func (a *app) load() (*configs.Config, error) {
+	cfg, err := configs.Load(a.path(), registry())
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, &codeError{exitConfig, fmt.Errorf("%w\nName a file with -c FILE or $SCIMSYNC_CONFIG; "+
+				"`scimsync config example` prints one to start from", err)}
+		}
+		return nil, &codeError{exitConfig, err}
+	}
+	for _, w := range cfg.Warnings {
+		a.log.Warn(w.String())
+	}
+	return cfg, nil
+}
+
+// selectSyncs returns the syncs named, or all.
+func selectSyncs(cfg *configs.Config, names []string) ([]*configs.Sync, error) {
+	if len(names) == 0 {
+		return cfg.Syncs, nil
+	}
+	var known []string
+	byName := map[string]*configs.Sync{}
+	for _, s := range cfg.Syncs {
+		known = append(known, s.Name)
+		byName[s.Name] = s
+	}
+	var out []*configs.Sync
+	for _, name := range names {
+		s, ok := byName[name]
+		if !ok {
+			return nil, usage("there is no sync %q; %s has %s", name, cfg.Path, strings.Join(known, ", "))
+		}
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// opened is a sync that is ready to run, and what counts its traffic.
+type opened struct {
+	*agent.Agent
+	source, target *connectors.Traffic
+}
+
+// open prepares the agent of one sync.
+func (a *app) open(cfg *configs.Config, s *configs.Sync, l *ledger.Ledger) (*opened, error) {
+	o := &opened{source: &connectors.Traffic{}, target: &connectors.Traffic{}}
+	source, err := s.Source.Type.Open(s.Source.Settings, a.runtime("source", s.Source.Name, o.source))
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", s.Source.Name, err)
+	}
+	target, err := s.Target.Type.Open(s.Target.Settings, a.runtime("target", s.Target.Name, o.target))
+	if err != nil {
+		return nil, fmt.Errorf("target %s: %w", s.Target.Name, err)
+	}
+	o.Agent = &agent.Agent{
+		Sync: s, Source: source, Target: target, Ledger: l,
+		Fields: fields(cfg, s.Source), Siblings: siblings(cfg, s.Source),
+		Log: a.log, Progress: a.progress(s.Name, o), Now: time.Now,
+	}
+	return o, nil
+}
+
+func (a *app) runtime(side, name string, traffic *connectors.Traffic) connectors.Runtime {
+	return connectors.Runtime{
+		Log: a.log.With(side, name), UserAgent: "scimsync/" + version, Traffic: traffic,
+	}
+}
+
+// siblings are the syncs on one source.
+func siblings(cfg *configs.Config, source *configs.Source) []string {
+	var out []string
+	for _, s := range cfg.Syncs {
+		if s.Source == source {
+			out = append(out, s.Name)
+		}
+	}
+	return out
+}
+
+// fields is the union of what the syncs of one source use of its records, so
+// that the mirror holds no more of people than that.
+func fields(cfg *configs.Config, source *configs.Source) map[identity.Kind][]string {
+	union := map[identity.Kind]map[string]bool{}
+	add := func(k identity.Kind, paths []string) {
+		if union[k] == nil {
+			union[k] = map[string]bool{}
+		}
+		for _, p := range paths {
+			union[k][p] = true
+		}
+	}
+	for _, s := range cfg.Syncs {
+		if s.Source != source {
+			continue
+		}
+		if s.Users != nil {
+			add(identity.User, s.Users.Mapping.Fields())
+		}
+		if s.Groups != nil {
+			add(identity.Group, s.Groups.Mapping.Fields())
+		}
+	}
+	out := map[identity.Kind][]string{}
+	for k, paths := range union {
+		out[k] = slices.Sorted(maps.Keys(paths))
+	}
+	return out
+}
+
+// ledger opens the state file of a configuration.
+func (a *app) ledger(ctx context.Context, cfg *configs.Config) (*ledger.Ledger, error) {
+	return ledger.Open(ctx, cfg.State)
+}
+
+// style is how text is laid out on standard output.
+func (a *app) style() render.Style {
+	s := render.Style{Width: 80}
+	file, ok := a.out.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return s
+	}
+	if columns, _, err := term.GetSize(int(file.Fd())); err == nil && columns > 40 {
+		s.Width = columns
+	}
+	s.Color = !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return s
+}
+
+// explain says an error to a person, with what to do where that is known.
+func (a *app) explain(err error) string {
+	text := "scimsync: " + err.Error()
+	switch codeOf(err) {
+	case exitConfig:
+		return strings.TrimPrefix(text, "scimsync: ")
+	case exitUnauthorized:
+		return text + "\nThe credential was refused: renew it where it is kept; nothing else needs changing."
+	case exitIncomplete:
+		return text + "\nRun again when the other side answers; what is provisioned stays as it is."
+	}
+	return text
+}

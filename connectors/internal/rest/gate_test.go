@@ -1,0 +1,388 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/scimsync/scimsync/connectors"
+)
+
+// load sends n requests, at most workers at once, and returns how many failed.
+func load(t *testing.T, client *http.Client, n, workers int) int {
+	t.Helper()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	failed, next := 0, 0
+	for range workers {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				next++
+				i := next
+				mu.Unlock()
+				if i > n {
+					return
+				}
+				if _, err := send(t, client, "PATCH", "https://api.example.com/v1/Users/1", "{}"); err != nil {
+					mu.Lock()
+					failed++
+					mu.Unlock()
+					t.Log(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+// gauge counts how many requests are open at once.
+type gauge struct {
+	mu        sync.Mutex
+	now, most int
+}
+
+func (g *gauge) enter() func() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now++
+	g.most = max(g.most, g.now)
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.now--
+	}
+}
+
+func gateOf(t *testing.T, client *http.Client) *gate {
+	t.Helper()
+	return client.Transport.(*seal).next.(*guard).next.(*retry).next.(*pace).gate
+}
+
+func TestPaceFixedConcurrency(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var open gauge
+		client := fake(t, Config{Limits: connectors.Limits{Concurrency: 3}}, func(r *http.Request) (*http.Response, error) {
+			defer open.enter()()
+			time.Sleep(20 * time.Millisecond)
+			return respond(r, 200, ""), nil
+		})
+		began := time.Now()
+		if failed := load(t, client, 300, 30); failed != 0 {
+			t.Errorf("%d failed", failed)
+		}
+		if open.most != 3 {
+			t.Errorf("%d at once, want 3", open.most)
+		}
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("took %s, want 2s", took)
+		}
+	})
+}
+
+func TestPaceGrowsWhileItHelps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var open gauge
+		client := fake(t, Config{}, func(r *http.Request) (*http.Response, error) {
+			defer open.enter()()
+			time.Sleep(20 * time.Millisecond)
+			return respond(r, 200, ""), nil
+		})
+		load(t, client, 16, 16)
+		if open.most != firstWorkers {
+			t.Errorf("%d at once at the start, want %d", open.most, firstWorkers)
+		}
+		load(t, client, 10000, 200)
+		if open.most != mostWorkers {
+			t.Errorf("%d at once, want %d", open.most, mostWorkers)
+		}
+	})
+}
+
+func TestPaceStopsGrowingWhenAnswersSlowDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// A server that does ten at a time; more only wait.
+		var open gauge
+		busy := rate.NewLimiter(500, 1)
+		client := fake(t, Config{}, func(r *http.Request) (*http.Response, error) {
+			defer open.enter()()
+			turn := busy.Reserve()
+			time.Sleep(20*time.Millisecond + turn.Delay())
+			return respond(r, 200, ""), nil
+		})
+		load(t, client, 5000, 200)
+		if open.most > 45 {
+			t.Errorf("%d at once, although answers came ever slower", open.most)
+		}
+		if limit := gateOf(t, client).limit; limit < fewestWorkers {
+			t.Errorf("down to %d", limit)
+		}
+	})
+}
+
+func TestPaceDoesNotGrowWhileIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := fake(t, Config{}, func(r *http.Request) (*http.Response, error) { return respond(r, 200, ""), nil })
+		load(t, client, 5000, 4)
+		if limit := gateOf(t, client).limit; limit != firstWorkers {
+			t.Errorf("limit %d after 4 workers", limit)
+		}
+	})
+}
+
+func TestPaceConfiguredRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// The server counts with the same limit and a burst of one second.
+		allowed := rate.NewLimiter(10, 10)
+		traffic := new(connectors.Traffic)
+		client := fake(t, Config{Limits: connectors.Limits{RequestsPerSecond: 10}, Runtime: connectors.Runtime{Traffic: traffic}},
+			func(r *http.Request) (*http.Response, error) {
+				if !allowed.Allow() {
+					return respond(r, 429, "", "Retry-After", "1"), nil
+				}
+				time.Sleep(20 * time.Millisecond)
+				return respond(r, 200, ""), nil
+			})
+		began := time.Now()
+		if failed := load(t, client, 600, 16); failed != 0 {
+			t.Errorf("%d failed", failed)
+		}
+		if took := time.Since(began); took > 63*time.Second {
+			t.Errorf("took %s for a minute's worth of requests", took)
+		}
+		if n := traffic.Throttled.Load(); n != 0 {
+			t.Errorf("%d throttled", n)
+		}
+		if traffic.Waited() < time.Minute {
+			t.Errorf("waited %s only, it says", traffic.Waited())
+		}
+	})
+}
+
+// Limits nobody told us: how much of what is allowed is used, and how many
+// requests are refused.
+func TestPaceLearnsARate(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		wire func() wireFunc
+	}{
+		{"token bucket with Retry-After", func() wireFunc {
+			bucket := rate.NewLimiter(20, 20)
+			return func(r *http.Request) (*http.Response, error) {
+				if !bucket.Allow() {
+					return respond(r, 429, "", "Retry-After", "1"), nil
+				}
+				time.Sleep(20 * time.Millisecond)
+				return respond(r, 200, ""), nil
+			}
+		}},
+		{"token bucket that says nothing", func() wireFunc {
+			bucket := rate.NewLimiter(20, 20)
+			return func(r *http.Request) (*http.Response, error) {
+				if !bucket.Allow() {
+					return respond(r, 429, ""), nil
+				}
+				time.Sleep(20 * time.Millisecond)
+				return respond(r, 200, ""), nil
+			}
+		}},
+		{"window of ten seconds", func() wireFunc {
+			var mu sync.Mutex
+			start, count := time.Now(), 0
+			return func(r *http.Request) (*http.Response, error) {
+				time.Sleep(20 * time.Millisecond)
+				mu.Lock()
+				defer mu.Unlock()
+				if time.Since(start) >= 10*time.Second {
+					start, count = time.Now(), 0
+				}
+				if count++; count > 200 {
+					left := 10*time.Second - time.Since(start)
+					return respond(r, 429, "", "Retry-After", fmt.Sprint(int(left.Seconds())+1)), nil
+				}
+				return respond(r, 200, ""), nil
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				traffic := new(connectors.Traffic)
+				client := fake(t, Config{Runtime: connectors.Runtime{Traffic: traffic}}, c.wire())
+				const n = 6000 // five minutes at 20 a second
+				began := time.Now()
+				if failed := load(t, client, n, 32); failed != 0 {
+					t.Errorf("%d failed", failed)
+				}
+				used := n / (20 * time.Since(began).Seconds())
+				refused := float64(traffic.Throttled.Load()) / n
+				t.Logf("%.1f%% of the rate used, %.2f%% refused", 100*used, 100*refused)
+				if used < 0.93 || refused > 0.012 {
+					t.Errorf("%.1f%% of the rate used, %.2f%% refused", 100*used, 100*refused)
+				}
+			})
+		})
+	}
+}
+
+// One answer pauses everybody, and workers are halved once for a burst.
+func TestPaceSharesThePause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		throttled, early := 0, 0
+		var until time.Time
+		var open gauge
+		client := fake(t, Config{}, func(r *http.Request) (*http.Response, error) {
+			defer open.enter()()
+			mu.Lock()
+			if time.Now().Before(until) {
+				early++
+			}
+			first := throttled < firstWorkers
+			if first {
+				throttled++
+			}
+			mu.Unlock()
+			time.Sleep(20 * time.Millisecond)
+			if first {
+				mu.Lock()
+				until = time.Now().Add(30 * time.Second)
+				open.most = 0
+				mu.Unlock()
+				return respond(r, 429, "", "Retry-After", "30"), nil
+			}
+			return respond(r, 200, ""), nil
+		})
+		began := time.Now()
+		if failed := load(t, client, 100, 40); failed != 0 {
+			t.Errorf("%d failed", failed)
+		}
+		if early != 0 {
+			t.Errorf("%d requests sent during the pause", early)
+		}
+		if took := time.Since(began); took < 30*time.Second || took > 40*time.Second {
+			t.Errorf("took %s", took)
+		}
+		if got := gateOf(t, client).limit; got < firstWorkers/2 || got > firstWorkers {
+			t.Errorf("limit %d after one burst", got)
+		}
+	})
+}
+
+// Too many at once is no reason to pause (Okta answers limit and remaining 0 and
+// a reset that is only an estimate).
+func TestPaceConcurrentLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var open gauge
+		reset := func(h http.Header) Wait {
+			if h.Get("X-Rate-Limit-Limit") == "0" {
+				return Wait{Delay: time.Minute, Concurrent: true}
+			}
+			return Wait{}
+		}
+		traffic := new(connectors.Traffic)
+		client := fake(t, Config{Reset: reset, Runtime: connectors.Runtime{Traffic: traffic}}, func(r *http.Request) (*http.Response, error) {
+			leave := open.enter()
+			defer leave()
+			over := open.now > 5
+			time.Sleep(20 * time.Millisecond)
+			if over {
+				return respond(r, 429, "", "X-Rate-Limit-Limit", "0"), nil
+			}
+			return respond(r, 200, ""), nil
+		})
+		began := time.Now()
+		if failed := load(t, client, 500, 40); failed != 0 {
+			t.Errorf("%d failed", failed)
+		}
+		// Five at once need 2 s.
+		if took := time.Since(began); took > 8*time.Second {
+			t.Errorf("took %s", took)
+		}
+		if traffic.Throttled.Load() == 0 {
+			t.Error("the limit was never met")
+		}
+	})
+}
+
+func TestPaceRefusesWhileALongPauseLasts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		client := fake(t, Config{}, func(r *http.Request) (*http.Response, error) {
+			sent++
+			if sent == 1 {
+				return respond(r, 429, "", "Retry-After", "1800"), nil
+			}
+			return respond(r, 200, ""), nil
+		})
+		for range 3 {
+			_, err := send(t, client, "GET", "https://api.example.com/v1/x", "")
+			wantClass(t, err, connectors.Throttled)
+		}
+		if sent != 1 {
+			t.Errorf("%d requests, although a pause was asked for", sent)
+		}
+		time.Sleep(30 * time.Minute)
+		if _, err := send(t, client, "GET", "https://api.example.com/v1/x", ""); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A place is never lost, whoever gives up when.
+func TestGateKeepsItsPlaces(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(connectors.Limits{Concurrency: 2}, time.Minute)
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7+1)*time.Millisecond)
+				defer cancel()
+				ticket, _, err := g.enter(ctx)
+				if err != nil {
+					return
+				}
+				time.Sleep(time.Duration(i%3) * time.Millisecond)
+				g.leave(ticket, "GET", nil)
+			})
+		}
+		wg.Wait()
+		if g.inFlight != 0 || g.queue.Len() != 0 {
+			t.Errorf("%d in flight, %d waiting", g.inFlight, g.queue.Len())
+		}
+	})
+}
+
+func TestShape(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, path := range []string{"/api/v1/users", "/api/v1/groups", "/api/v1/groups/00g1/users", "/api/v1/users/00u1"} {
+		s := shape(request(t, t.Context(), "GET", "https://a.example"+path, ""))
+		if other, ok := seen[s]; ok {
+			t.Errorf("%s and %s are both %q", path, other, s)
+		}
+		seen[s] = path
+	}
+	a, b := shape(request(t, t.Context(), "GET", "https://a.example/Users/00u1", "")), shape(request(t, t.Context(), "GET", "https://a.example/Users/00u2", ""))
+	if a != b || strings.Contains(a, "00u1") {
+		t.Errorf("%q and %q", a, b)
+	}
+}

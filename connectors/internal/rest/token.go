@@ -1,0 +1,237 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/scimsync/scimsync/connectors"
+)
+
+const (
+	maxTokenBody = 1 << 20
+	// defaultSkew is how long before its end a token is renewed.
+	defaultSkew = 30 * time.Second
+)
+
+// NewTokenClient returns a client for one token endpoint: nothing goes anywhere
+// else, no redirect is followed, and answers end in time and size. It does not
+// retry: a token is fetched on behalf of a request that is retried.
+func NewTokenClient(tokenURL *url.URL, h connectors.HTTP) (*http.Client, error) {
+	if tokenURL == nil {
+		return nil, errNoBase
+	}
+	endpoint := *tokenURL
+	endpoint.RawQuery, endpoint.ForceQuery = "", false
+	own, err := newOrigin(&endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("token endpoint: %w", err)
+	}
+	if err := checkHeaders(h.Headers); err != nil {
+		return nil, err
+	}
+	wire, err := newWire(own, h, 1)
+	if err != nil {
+		return nil, err
+	}
+	var rt http.RoundTripper = &bound{next: wire, timeout: timeoutOf(h), max: maxTokenBody, traffic: new(connectors.Traffic)}
+	rt = &dress{next: rt, headers: h.Headers}
+	rt = &tokenAnswer{next: rt}
+	rt = &guard{next: rt, own: own}
+	rt = &seal{next: rt, wire: wire, hide: newMask()}
+	return &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return connectors.Errorf(connectors.Rejected, "the token endpoint answered with a redirect, which is not followed: set the address that answers itself")
+	}}, nil
+}
+
+// tokenAnswer takes an unusable expires_in out of a token: some servers send
+// text, zero or a negative number, and the token is good all the same (RFC 6749,
+// section 5.1, makes it optional).
+type tokenAnswer struct{ next http.RoundTripper }
+
+func (t *tokenAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(r)
+	if err != nil || resp.StatusCode >= 300 {
+		return resp, err
+	}
+	body, _ := io.ReadAll(resp.Body) // in memory: it cannot fail
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) == nil && fields != nil {
+		seconds, err := strconv.ParseFloat(strings.Trim(string(fields["expires_in"]), `"`), 64)
+		if err == nil && seconds >= 1 {
+			fields["expires_in"] = json.RawMessage(strconv.FormatInt(int64(min(seconds, 1<<30)), 10))
+		} else {
+			delete(fields, "expires_in")
+		}
+		if mended, err := json.Marshal(fields); err == nil {
+			body = mended
+			// Whatever it was called, it is JSON.
+			resp.Header.Set("Content-Type", "application/json")
+		}
+	}
+	resp.Body = &answer{Reader: bytes.NewReader(body), all: body}
+	resp.ContentLength = int64(len(body))
+	return resp, nil
+}
+
+// ClientCredentials returns an Auth that fetches an access token with client id
+// and secret (RFC 6749, section 4.4) and sends it as Bearer. The token is kept
+// until shortly before its end and fetched anew once after a 401; the secret is
+// read for every fetch. Credentials go in the form, or in the header where the
+// server refuses them there. Client comes from NewTokenClient.
+//
+// A refused client is class Unauthorized; an endpoint that fails for now is
+// Transient, and the request it was for was not sent.
+func ClientCredentials(tokenURL, clientID string, secret connectors.Secret, scopes []string, client *http.Client) Auth {
+	return &clientCredentials{
+		url: tokenURL, id: clientID, secret: secret, scopes: scopes, client: client,
+		style: oauth2.AuthStyleInParams, fetching: newLock(),
+	}
+}
+
+type clientCredentials struct {
+	url, id string
+	secret  connectors.Secret
+	scopes  []string
+	client  *http.Client
+
+	// fetching guards what follows: one fetch at a time.
+	fetching lock
+	style    oauth2.AuthStyle
+	token    string
+	until    time.Time // zero: until refused
+}
+
+func (a *clientCredentials) Authorize(ctx context.Context, r *http.Request) error {
+	if err := a.fetching.acquire(ctx); err != nil {
+		return err
+	}
+	defer a.fetching.release()
+	if a.token == "" || !a.until.IsZero() && !time.Now().Before(a.until) {
+		if err := a.fetch(ctx); err != nil {
+			return err
+		}
+	}
+	r.Header.Set("Authorization", "Bearer "+a.token)
+	return nil
+}
+
+func (a *clientCredentials) Refresh(ctx context.Context) (bool, error) {
+	if err := a.fetching.acquire(ctx); err != nil {
+		return false, err
+	}
+	defer a.fetching.release()
+	before := a.token
+	a.token = "" // refused: not to be sent again, also when the fetch fails
+	if err := a.fetch(ctx); err != nil {
+		return false, err
+	}
+	return a.token != before, nil
+}
+
+// fetch gets a token. The lock is held.
+func (a *clientCredentials) fetch(ctx context.Context) error {
+	secret, err := resolve(ctx, a.secret)
+	if err != nil {
+		return err
+	}
+	if strings.ContainsFunc(secret, isControl) {
+		return connectors.Errorf(connectors.Unauthorized, "secret from %s: %w", a.secret, errControl)
+	}
+	began := time.Now()
+	token, err := a.ask(ctx, secret, a.style)
+	if a.style == oauth2.AuthStyleInParams && refusedClient(err) {
+		// RFC 6749, section 2.3.1: the header is what every server must take.
+		second, other := a.ask(ctx, secret, oauth2.AuthStyleInHeader)
+		if other == nil {
+			a.style = oauth2.AuthStyleInHeader
+			token, err = second, nil
+		}
+	}
+	if err != nil {
+		return a.problem(ctx, err, secret)
+	}
+	if err := checkToken("Bearer", token.AccessToken); err != nil {
+		return connectors.Errorf(connectors.Unauthorized, "the token endpoint answered with an unusable access token: %w", err)
+	}
+	a.token, a.until = token.AccessToken, time.Time{}
+	if life := token.Expiry.Sub(began); !token.Expiry.IsZero() && life > 0 {
+		a.until = token.Expiry.Add(-min(defaultSkew, life/10))
+	}
+	return nil
+}
+
+func (a *clientCredentials) ask(ctx context.Context, secret string, style oauth2.AuthStyle) (*oauth2.Token, error) {
+	cfg := &clientcredentials.Config{ClientID: a.id, ClientSecret: secret, TokenURL: a.url, Scopes: a.scopes, AuthStyle: style}
+	// The library takes its client from the context and in no other way.
+	return cfg.Token(context.WithValue(ctx, oauth2.HTTPClient, a.client))
+}
+
+// refusedClient reports whether the server did not accept id and secret where
+// they were put.
+func refusedClient(err error) bool {
+	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
+	return ok && (refused.ErrorCode == "invalid_client" || refused.Response.StatusCode == http.StatusUnauthorized)
+}
+
+// problem says why there is no token. The library's own text holds the whole
+// body and is not used.
+func (a *clientCredentials) problem(ctx context.Context, err error, secret string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	hide := newMask()
+	hide.learn(secret)
+	say := func(text string) string { return clip(hide.hide(clean(hide.hide(text))), maxText) }
+
+	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		return a.refusal(refused, say)
+	}
+	if typed, ok := errors.AsType[*connectors.Error](err); ok {
+		// The token endpoint was or was not reached; either way the request
+		// this was for was not sent, and fetching again does no harm.
+		out := &connectors.Error{
+			Class: typed.Class, Code: typed.Code, RetryAfter: typed.RetryAfter,
+			Err: fmt.Errorf("token endpoint: %s", say(typed.Err.Error())),
+		}
+		if out.Class != connectors.Transient && out.Class != connectors.Throttled {
+			out.Class = connectors.Unauthorized // no request can be made without a token
+		}
+		return out
+	}
+	return connectors.Errorf(connectors.Unauthorized, "the answer of the token endpoint holds no access token: %s", say(plain(err)))
+}
+
+func (a *clientCredentials) refusal(refused *oauth2.RetrieveError, say func(string) string) *connectors.Error {
+	status := refused.Response.StatusCode
+	out := &connectors.Error{Class: connectors.Unauthorized, Code: clip(say(refused.ErrorCode), maxCode)}
+	switch classOf(status) {
+	case connectors.Throttled:
+		out.Class = connectors.Throttled
+		out.RetryAfter, _ = RetryAfter(refused.Response.Header, time.Now())
+	case connectors.Transient:
+		if status >= 400 { // some servers refuse with 200
+			out.Class = connectors.Transient
+		}
+	}
+	text := refused.ErrorDescription
+	if text == "" {
+		text = refused.ErrorCode
+	}
+	if text == "" {
+		text = describe(refused.Response.Header, refused.Body)
+	}
+	out.Err = fmt.Errorf("the token endpoint refused client %s: %s (%s)", say(a.id), say(text), statusText(status))
+	return out
+}

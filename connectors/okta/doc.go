@@ -1,0 +1,24 @@
+// Package okta reads users, groups and memberships of an Okta organization
+// through its management API, v1.
+//
+// It is not a place for pacing, retries or status codes (those belong to the
+// transport below it), nor for reshaping attributes (package mapping does that).
+// Okta's SDK for Go builds and sends each request; paging and decoding are done
+// here, because the SDK's paging follows a joined Link header in circles and its
+// typed models cannot tell one bad record from a bad page.
+//
+// # What is read
+//
+// Users are listed twice: Okta's plain list leaves out DEPROVISIONED users, so
+// those are asked for with a filter afterwards. The filter is used rather than
+// search because Okta answers search from an index that lags behind. A user who
+// changes status between the two may come twice; the later record counts.
+//
+// Groups carry lastMembershipUpdated. A group that has not moved since its
+// members were last read completely is answered "unchanged", without a request.
+//
+// With an app in the settings, only the users and groups assigned to it are
+// read; everybody else exists but is unassigned.
+//
+// Vendor documentation: https://developer.okta.com/docs/api/openapi/okta-management/management/
+package okta

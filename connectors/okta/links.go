@@ -1,0 +1,165 @@
+package okta
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/internal/rest"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// allGroups lists every group and, where wanted, reads the members.
+func (r *reading) allGroups(ctx context.Context) error {
+	p := newPipeline(ctx, r.width(), r.emit)
+	defer p.close()
+	target := "/api/v1/groups?" + url.Values{"limit": {strconv.Itoa(r.pageSize(maxPage))}}.Encode()
+	for page, err := range pages(ctx, r.client, target, groupID) {
+		if err != nil {
+			return rest.Wrap("list groups", identity.Ref{}, err)
+		}
+		for _, g := range page.items {
+			if err := r.group(p, g, page.date); err != nil {
+				return err
+			}
+		}
+	}
+	return p.finish()
+}
+
+// appGroups lists the groups assigned to the app and, where wanted, reads their
+// members.
+func (r *reading) appGroups(ctx context.Context) error {
+	p := newPipeline(ctx, r.width(), r.emit)
+	defer p.close()
+	query := url.Values{"limit": {strconv.Itoa(max(r.pageSize(maxPage), minAppGroupPage))}, "expand": {"group"}}
+	for page, err := range pages(ctx, r.client, r.appPath("groups")+"?"+query.Encode(), appGroupID) {
+		if err != nil {
+			return rest.Wrap("list groups of app "+r.settings.App, identity.Ref{}, err)
+		}
+		for _, g := range page.items {
+			if err := r.appGroup(ctx, p, g, page.date); err != nil {
+				return err
+			}
+		}
+	}
+	return p.finish()
+}
+
+// appGroup handles an assigned group, which the answer holds or, where it was
+// not embedded, is fetched.
+func (r *reading) appGroup(ctx context.Context, p *pipeline, g wireAppGroup, now time.Time) error {
+	ref := identity.Ref{Kind: identity.Group, ID: appGroupID(g)}
+	if ref.ID == "" {
+		return r.emit(connectors.Unreadable{Ref: ref, Why: "a group of the app without an id"})
+	}
+	inner := g.Embedded.Group
+	if inner == nil {
+		inner = new(wireGroup)
+		a, err := r.client.object(ctx, "/api/v1/groups/"+segment(ref.ID), inner)
+		if err != nil {
+			event, err := r.objectError("read group", ref, err)
+			if err != nil {
+				return err
+			}
+			return r.emit(event)
+		}
+		now = a.date
+	}
+	if groupID(*inner) != ref.ID {
+		return r.emit(connectors.Unreadable{Ref: ref, Why: "its assignment to the app holds another group"})
+	}
+	return r.group(p, *inner, now)
+}
+
+// group starts the job of one group: its record, then its members.
+func (r *reading) group(p *pipeline, g wireGroup, now time.Time) error {
+	events := []connectors.Event{r.groups.group(g, now)}
+	_, readable := events[0].(connectors.Upsert)
+	read := readable && r.query.Links
+	if read && r.unchanged(g) {
+		// Asked here and not in the job: Known need not be safe for
+		// concurrent use.
+		ref := identity.Ref{Kind: identity.Group, ID: groupID(g)}
+		events, read = append(events, connectors.Links{Group: ref, State: connectors.Unchanged}), false
+	}
+	return p.start(func(ctx context.Context, send func(...connectors.Event) error) error {
+		if err := send(events...); err != nil || !read {
+			return err
+		}
+		return r.members(ctx, g, send)
+	})
+}
+
+// unchanged reports whether the members of the group are known already.
+func (r *reading) unchanged(g wireGroup) bool {
+	if r.query.Known == nil {
+		return false
+	}
+	known, ok := r.query.Known(identity.Ref{Kind: identity.Group, ID: groupID(g)})
+	return ok && sameMembers(g, known)
+}
+
+// members reads and closes a group: complete after its last page, unknown where
+// Okta refuses this group's. Members of a group of one page come with the Links
+// that closes it, those of a larger one as Link events before it.
+func (r *reading) members(ctx context.Context, g wireGroup, send func(...connectors.Event) error) error {
+	group := identity.Ref{Kind: identity.Group, ID: groupID(g)}
+	unknown := func(why string) error {
+		return send(connectors.Links{Group: group, State: connectors.Unknown, Why: why})
+	}
+	target := "/api/v1/groups/" + segment(group.ID) + "/users?" + url.Values{"limit": {strconv.Itoa(r.pageSize(maxPage))}}.Encode()
+	first := true
+	for page, err := range pages(ctx, r.client, target, bareID) {
+		if err != nil {
+			switch connectors.ClassOf(err) {
+			case connectors.Forbidden, connectors.Missing, connectors.Rejected:
+				return unknown(err.Error())
+			}
+			return rest.Wrap("list members", group, err)
+		}
+		refs, ok := memberRefs(page.items)
+		if !ok {
+			return unknown("a member came without an id")
+		}
+		if first && page.next == "" {
+			return send(connectors.Links{Group: group, Members: refs, State: connectors.Complete})
+		}
+		first = false
+		links := make([]connectors.Event, len(refs))
+		for i, ref := range refs {
+			links[i] = connectors.Link{Group: group, Member: ref}
+		}
+		if err := send(links...); err != nil {
+			return err
+		}
+	}
+	return send(connectors.Links{Group: group, State: connectors.Complete})
+}
+
+// memberRefs names the members of a page, each once.
+func memberRefs(items []wireID) ([]identity.Ref, bool) {
+	refs := make([]identity.Ref, 0, len(items))
+	seen := make(map[string]struct{}, len(items))
+	for _, item := range items {
+		id := bareID(item)
+		if id == "" {
+			return nil, false
+		}
+		if _, twice := seen[id]; !twice {
+			seen[id] = struct{}{}
+			refs = append(refs, identity.Ref{Kind: identity.User, ID: id})
+		}
+	}
+	return refs, true
+}
+
+// width is how many groups or objects are read at a time.
+func (s *Source) width() int {
+	if n := s.settings.Limits.Concurrency; n > 0 {
+		return n
+	}
+	return readsAtOnce
+}

@@ -1,0 +1,408 @@
+package scim
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/internal/rest"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// List yields every object of the kind, each once. It ends in class Incomplete
+// where the pages cannot be proved to be all, or an object could not be read.
+func (s *session) List(ctx context.Context, k identity.Kind, w connectors.Want) iter.Seq2[identity.Entry, error] {
+	return func(yield func(identity.Entry, error) bool) {
+		op := "list " + k.Plural()
+		if k == identity.Group && !s.profile.Groups {
+			yield(identity.Entry{}, rest.Wrap(op, identity.Ref{}, connectors.Errorf(connectors.Unsupported, "the target has no groups")))
+			return
+		}
+		walk := s.newWalk(k, s.leaveOutMembers(k, w))
+		err := walk.run(ctx, func(entries []identity.Entry) error {
+			entries, err := s.completeMembers(ctx, k, w, entries, walk)
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if !yield(e, nil) {
+					return errStopped
+				}
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errStopped), err == nil:
+			return
+		case !walk.began && isClass(err, connectors.Missing, connectors.Unsupported):
+			err = connectors.Errorf(connectors.Unsupported, "the target does not list %s: %w", k.Plural(), err)
+		}
+		yield(identity.Entry{}, rest.Wrap(op, identity.Ref{}, err))
+	}
+}
+
+// leaveOutMembers is the part of a query that keeps group answers small where
+// members are not wanted (RFC 7644, section 3.9).
+func (s *session) leaveOutMembers(k identity.Kind, w connectors.Want) query {
+	if k != identity.Group || w.Members || !or(s.product.ExcludedAttributes, true) {
+		return nil
+	}
+	return query{{"excludedAttributes", "members"}}
+}
+
+var (
+	// errStopped says that the consumer has had enough.
+	errStopped = errors.New("stopped")
+	// errNoAdvance says that the pages repeat themselves.
+	errNoAdvance = errors.New("pages do not advance")
+)
+
+// walk is one way through all pages of a query.
+type walk struct {
+	s     *session
+	kind  identity.Kind
+	fixed query // parameters every page repeats
+	size  int   // count to ask for
+	// lookup says that few objects are expected: a short page ends it.
+	lookup bool
+	// maxPages ends a look-up whose filter is ignored; 0 is no bound.
+	maxPages int
+
+	// began says that a first page was read.
+	began bool
+	// seen are digests of the ids yielded, 16 bytes each: a million objects
+	// have to fit beside everything else.
+	seen       map[[16]byte]struct{}
+	total      int64 // the last totalResults; -1 unknown
+	shrunk     bool  // totalResults fell while paging: objects may have moved to pages already read
+	unreadable []string
+	unread     int
+}
+
+func (s *session) newWalk(k identity.Kind, fixed query) *walk {
+	size := s.pageSize()
+	if k == identity.Group {
+		if smaller := int(s.learned.groupPage.Load()); smaller > 0 {
+			size = min(size, smaller)
+		}
+	}
+	return &walk{s: s, kind: k, fixed: fixed, size: size, seen: map[[16]byte]struct{}{}, total: -1}
+}
+
+// emit takes the new entries of a page.
+type emit func([]identity.Entry) error
+
+// run reads all pages and hands each entry on once.
+func (w *walk) run(ctx context.Context, emit emit) error {
+	var err error
+	switch w.s.pagingMethod() {
+	case cursorPaging:
+		err = w.byCursor(ctx, emit)
+	case noPaging:
+		err = w.atOnce(ctx, emit)
+	default:
+		err = w.byIndex(ctx, emit)
+	}
+	if err != nil {
+		return err
+	}
+	if w.unread > 0 {
+		return connectors.Errorf(connectors.Incomplete, "%d of the %s could not be read: %s",
+			w.unread, w.kind.Plural(), strings.Join(w.unreadable, "; "))
+	}
+	return nil
+}
+
+// take returns the entries that were not seen before and remembers them.
+func (w *walk) take(p listPage) []identity.Entry {
+	w.began = true
+	w.s.learnTotals(p)
+	if p.total >= 0 {
+		w.shrunk = w.shrunk || p.total < w.total
+		w.total = p.total
+	}
+	fresh := p.entries[:0]
+	for _, e := range p.entries {
+		if w.first(e.TargetID) {
+			fresh = append(fresh, e)
+		}
+	}
+	const named = 5
+	for _, problem := range p.unreadable {
+		if w.first("\x00" + problem) {
+			if w.unread++; w.unread <= named {
+				w.unreadable = append(w.unreadable, problem)
+			}
+		}
+	}
+	return fresh
+}
+
+func (w *walk) first(id string) bool {
+	sum := sha256.Sum256([]byte(id))
+	key := [16]byte(sum[:16])
+	if _, ok := w.seen[key]; ok {
+		return false
+	}
+	w.seen[key] = struct{}{}
+	return true
+}
+
+// learnTotals remembers that totalResults counts more than the page at hand.
+func (s *session) learnTotals(p listPage) {
+	if p.total > int64(p.count) {
+		s.learned.totalsHonest.Store(true)
+	}
+}
+
+// whole proves at the end of the pages that nothing is missing.
+func (w *walk) whole() error {
+	if w.total > int64(len(w.seen)) {
+		return connectors.Errorf(connectors.Incomplete,
+			"the listing of %s ended after %d distinct objects, the target counts %d", w.kind.Plural(), len(w.seen), w.total)
+	}
+	return nil
+}
+
+// byIndex reads pages by startIndex. A target whose GET repeats the first page
+// is asked once more by POST /.search, with numbers instead of text:
+// scimmy-routers 1.3 reads startIndex there only.
+func (w *walk) byIndex(ctx context.Context, emit emit) error {
+	searches := &w.s.learned.searchOnly[kindIndex(w.kind)]
+	if !searches.Load() {
+		err := w.indexPages(ctx, w.get, emit)
+		if !errors.Is(err, errNoAdvance) {
+			return err
+		}
+		w.s.log.Warn("pages do not advance by GET; asking by POST /.search", "kind", string(w.kind))
+		if err := w.indexPages(ctx, w.search, emit); err != nil {
+			return w.stuck(err)
+		}
+		searches.Store(true)
+		return nil
+	}
+	return w.stuck(w.indexPages(ctx, w.search, emit))
+}
+
+// stuck explains pages that do not advance.
+func (w *walk) stuck(err error) error {
+	if err == nil || errors.Is(err, errStopped) || isClass(err, connectors.Unauthorized) {
+		return err
+	}
+	return connectors.Errorf(connectors.Incomplete,
+		"the target repeats the same page of %s (%d distinct objects seen): it ignores startIndex, and POST /.search does not help: %w",
+		w.kind.Plural(), len(w.seen), err)
+}
+
+// indexPages walks the pages; a total that fell while paging means that objects
+// may have slipped to a page already read, so that one more pass looks for them.
+func (w *walk) indexPages(ctx context.Context, get fetch, emit emit) error {
+	for pass := 1; ; pass++ {
+		w.shrunk = false
+		if err := w.indexPass(ctx, get, emit, pass); err != nil {
+			return err
+		}
+		if !w.shrunk || !w.s.learned.totalsHonest.Load() {
+			return w.whole()
+		}
+		if pass == 2 {
+			return connectors.Errorf(connectors.Incomplete,
+				"%s kept disappearing while they were listed; list again when the target is quiet", w.kind.Plural())
+		}
+	}
+}
+
+func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) error {
+	pages := newPrefetch(ctx, w, get)
+	defer func() { pages.stop() }()
+	const idle = 3 // pages in a row that bring nothing new, though they differ
+	start, head, stale := int64(1), "", 0
+	for n := 1; ; n++ {
+		p, err := pages.at(start)
+		if errors.Is(err, errTooLarge) && w.size > 1 {
+			pages.stop()
+			w.shrinkPage()
+			pages = newPrefetch(ctx, w, get)
+			n--
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("page from %d: %w", start, err)
+		}
+		repeats := n > 1 && p.head() == head
+		if n == 1 {
+			head = p.head()
+		}
+		before := len(w.seen)
+		if err := emit(w.take(p)); err != nil {
+			return err
+		}
+		start += int64(p.count)
+		// A page may begin with what the one before ended with, and a second
+		// pass sees what the first has seen: only the first page again, or
+		// several stale ones, tell that the pages do not advance.
+		if stale++; len(w.seen) > before {
+			stale = 0
+		}
+		if stale > 0 && p.count > 0 && (repeats || pass == 1 && stale >= idle) {
+			return w.repeated(p)
+		}
+		if stale > 0 && !repeats && w.total < 0 && p.count < w.size {
+			return nil // the tail of the last page, again
+		}
+		if p.count == 0 || w.enough(p, start) {
+			return nil
+		}
+		if w.maxPages > 0 && n >= w.maxPages {
+			return connectors.Errorf(connectors.Unsupported, "the filter finds more than %d pages: it is ignored", n)
+		}
+	}
+}
+
+// enough reports whether the page just read was the last. A total that was
+// never seen to exceed its page may be just the size of the page (Casdoor), so
+// that one more page is asked for.
+func (w *walk) enough(p listPage, next int64) bool {
+	short := p.count < w.size
+	if w.lookup && short && w.total <= int64(len(w.seen)) {
+		return true
+	}
+	return w.total >= 0 && next > w.total && int64(len(w.seen)) >= w.total && w.s.learned.totalsHonest.Load()
+}
+
+// repeated judges a page that brought nothing new: everything may be in already,
+// because the target does not page at all.
+func (w *walk) repeated(p listPage) error {
+	switch {
+	case w.total >= 0 && int64(len(w.seen)) < w.total:
+		return errNoAdvance
+	case p.count > w.size: // count is ignored as well
+		return nil
+	case w.total >= 0 && (p.count < w.size || w.s.learned.totalsHonest.Load()):
+		return nil
+	case w.total < 0 && w.lookup:
+		return nil
+	}
+	return errNoAdvance
+}
+
+// shrinkPage asks for smaller pages from now on.
+func (w *walk) shrinkPage() {
+	w.size = max(1, w.size/4)
+	if w.kind == identity.Group {
+		w.s.learned.groupPage.Store(int32(w.size))
+	}
+}
+
+// byCursor reads pages by cursor (RFC 9865). The only end is a page without
+// nextCursor. An expired cursor restarts the listing once.
+func (w *walk) byCursor(ctx context.Context, emit emit) error {
+	const idle = 5 // pages in a row that bring nothing new
+	cursor, restarted, stale := "", false, 0
+	for n := 1; ; n++ {
+		p, err := w.request(ctx, http.MethodGet, w.fixed.with("count", strconv.Itoa(w.size)).with("cursor", cursor), nil)
+		switch code := codeOf(err); {
+		case errors.Is(err, errTooLarge) && w.size > 1:
+			// RFC 9865, section 2.3: count may not change on the way.
+			w.shrinkPage()
+			cursor = ""
+			continue
+		case err != nil && cursor != "" && !restarted && (code == codeExpiredCursor || code == codeInvalidCursor):
+			cursor, restarted = "", true
+			continue
+		case err != nil:
+			return fmt.Errorf("page %d: %w", n, err)
+		}
+		before := len(w.seen)
+		if err := emit(w.take(p)); err != nil {
+			return err
+		}
+		if p.next == "" {
+			if w.total >= 0 && w.s.learned.totalsHonest.Load() {
+				return w.whole()
+			}
+			return nil
+		}
+		if stale++; len(w.seen) > before || restarted {
+			stale = 0
+		}
+		if p.next == cursor || stale >= idle {
+			return connectors.Errorf(connectors.Incomplete, "the cursor of %s does not advance after %d distinct objects", w.kind.Plural(), len(w.seen))
+		}
+		if w.maxPages > 0 && n >= w.maxPages {
+			return connectors.Errorf(connectors.Unsupported, "the filter finds more than %d pages: it is ignored", n)
+		}
+		cursor = p.next
+	}
+}
+
+// atOnce reads a listing that has no pages.
+func (w *walk) atOnce(ctx context.Context, emit emit) error {
+	p, err := w.request(ctx, http.MethodGet, w.fixed, nil)
+	if err != nil {
+		return err
+	}
+	if err := emit(w.take(p)); err != nil {
+		return err
+	}
+	return w.whole()
+}
+
+// fetch reads the page that starts at an index, counted from 1.
+type fetch func(ctx context.Context, start int64) (listPage, error)
+
+func (w *walk) get(ctx context.Context, start int64) (listPage, error) {
+	q := w.fixed.with("startIndex", strconv.FormatInt(start, 10)).with("count", strconv.Itoa(w.size))
+	return w.request(ctx, http.MethodGet, q, nil)
+}
+
+// search asks by POST (RFC 7644, section 3.4.3).
+func (w *walk) search(ctx context.Context, start int64) (listPage, error) {
+	body := map[string]any{"schemas": []string{searchSchema}, "startIndex": start, "count": w.size}
+	for _, pair := range w.fixed {
+		if pair[0] == "excludedAttributes" {
+			body[pair[0]] = []string{pair[1]}
+			continue
+		}
+		body[pair[0]] = pair[1]
+	}
+	return w.request(ctx, http.MethodPost, nil, body)
+}
+
+func (w *walk) request(ctx context.Context, method string, q query, body any) (listPage, error) {
+	u := w.s.at(collection(w.kind))
+	if body != nil {
+		u = w.s.at(collection(w.kind), ".search")
+	}
+	resp, err := w.s.send(ctx, method, withQuery(u, q), body, "")
+	if err != nil {
+		return listPage{}, err
+	}
+	defer resp.Body.Close()
+	limit := int64(pageBytes)
+	if w.size == 1 {
+		limit = objectBytes
+	}
+	return readPage(resp, w.kind, limit)
+}
+
+// head is the id of the first entry: what tells two pages apart.
+func (p listPage) head() string {
+	if len(p.entries) == 0 {
+		return ""
+	}
+	return p.entries[0].TargetID
+}
+
+func kindIndex(k identity.Kind) int {
+	if k == identity.Group {
+		return 1
+	}
+	return 0
+}
