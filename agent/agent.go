@@ -94,6 +94,8 @@ type Cycle struct {
 	recognized []ledger.Owned
 	// forgotten are owned objects that are gone on both sides.
 	forgotten []identity.Ref
+	// bound is what the ledger remembers of the target.
+	bound ledger.Binding
 	// reappeared are objects that a listing missed and a question found.
 	reappeared map[identity.Ref]bool
 	emptied    []emptied
@@ -102,6 +104,16 @@ type Cycle struct {
 	// changes that no longer fit.
 	saved bool
 	stale int
+}
+
+// profile is what the session says of the target, and what earlier runs learned
+// of it.
+func (c *Cycle) profile() connectors.Profile {
+	p := c.session.Profile()
+	if c.bound.Members == string(connectors.MembersBlind) && c.bound.URL == c.agent.Sync.Target.URL && p.Members == connectors.MembersReadable {
+		p.Members = connectors.MembersBlind
+	}
+	return p
 }
 
 // counts is what is owned and what was seen.
@@ -146,6 +158,9 @@ func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
 	var err error
 	if c.session, err = a.Target.Open(ctx); err != nil {
 		return incomplete("connect to target "+a.Sync.Target.Name, err)
+	}
+	if c.bound, _, err = a.Ledger.Binding(ctx, a.Sync.Name); err != nil {
+		return err
 	}
 	if err := a.recover(ctx, c); err != nil {
 		return err

@@ -36,15 +36,12 @@ type comparison struct {
 // compare turns both sides into steps.
 func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 	c.counts = counts{owned: map[plan.Class]int{}, present: map[plan.Class]int{}, vanished: map[plan.Class]int{}}
-	binding, bound, err := a.Ledger.Binding(ctx, a.Sync.Name)
-	if err != nil {
-		return err
-	}
-	edited := bound && binding.ConfigHash != "" && binding.ConfigHash != a.Sync.Hash
-	reselected := bound && binding.ConfigHash != "" && binding.Selection != a.Sync.Source.Selection
+	ran := c.bound.ConfigHash != ""
+	edited := ran && c.bound.ConfigHash != a.Sync.Hash
+	reselected := ran && c.bound.Selection != a.Sync.Source.Selection
 	var names []nameWant
 	for _, k := range a.kinds() {
-		if !offers(c.session.Profile(), k) {
+		if !offers(c.profile(), k) {
 			c.notes = append(c.notes, fmt.Sprintf("the target has no %s", k.Plural()))
 			c.counts.unoffered = true
 			continue
@@ -57,7 +54,7 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 		}
 		w := &comparison{
 			agent: a, cycle: c, kind: k,
-			policy:  a.policy(k, c.session.Profile()),
+			policy:  a.policy(k, c.profile()),
 			protect: a.protection(k),
 			edited:  edited || reselected, reselected: reselected,
 			successors: map[identity.Ref]verdict{}, superseded: map[identity.Ref]bool{},
@@ -76,7 +73,7 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 		}
 		names = append(names, w.names...)
 	}
-	return a.finishPlan(ctx, c, o, binding, names)
+	return a.finishPlan(ctx, c, o, names)
 }
 
 func offers(p connectors.Profile, k identity.Kind) bool {
@@ -241,7 +238,7 @@ func (w *comparison) enrol(ctx context.Context, d ledger.Desired, v verdict, cha
 		return w.cycle.scratch.PutAccount(ctx, d.Ref.ID, targetID, d.Name, d.Active)
 	}
 	readable := v.live != nil && v.live.Members.Known
-	if w.cycle.session.Profile().Members == connectors.MembersBlind {
+	if w.cycle.profile().Members == connectors.MembersBlind {
 		readable = true // assumed
 	}
 	return w.cycle.scratch.PutTeam(ctx, d.Ref.ID, targetID, d.Name, readable)

@@ -31,7 +31,7 @@ func (a *Agent) matchPaths(k identity.Kind) []string {
 // desire works out, from the mirror alone, what the target should hold.
 func (a *Agent) desire(ctx context.Context, c *Cycle, k identity.Kind) error {
 	mirror := a.Ledger.Mirror(a.Sync.Source.Name)
-	profile := c.session.Profile()
+	profile := c.profile()
 	class := classOf(k)
 	return c.scratch.Load(ctx, func() error {
 		c.counts.present[class] = 0

@@ -6,14 +6,13 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
 
 // finishPlan arranges the steps, lets the guards judge them and makes the plan.
-func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options, binding ledger.Binding, names []nameWant) error {
+func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options, names []nameWant) error {
 	var moves []plan.NameMove
 	var guard plan.Guard
 	err := c.scratch.Load(ctx, func() error {
@@ -21,7 +20,7 @@ func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options, binding led
 		if moves, err = c.arrange(ctx, names); err != nil {
 			return err
 		}
-		tally, err := a.tally(ctx, c, binding)
+		tally, err := a.tally(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -102,7 +101,7 @@ func (a *Agent) holdAll(ctx context.Context, c *Cycle, rule plan.Rule) error {
 
 // summarize counts the plan and estimates its requests.
 func (c *Cycle) summarize(ctx context.Context, p *plan.Plan) error {
-	profile := c.session.Profile()
+	profile := c.profile()
 	for s, err := range p.Steps {
 		if err != nil {
 			return err

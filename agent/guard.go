@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/identity"
@@ -74,7 +73,8 @@ func (a *Agent) limits() plan.Limits {
 }
 
 // tally gathers what the guards judge.
-func (a *Agent) tally(ctx context.Context, c *Cycle, binding ledger.Binding) (*plan.Tally, error) {
+func (a *Agent) tally(ctx context.Context, c *Cycle) (*plan.Tally, error) {
+	binding := c.bound
 	memberships, err := c.scratch.CountMemberships(ctx)
 	if err != nil {
 		return nil, err

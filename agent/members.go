@@ -13,7 +13,7 @@ import (
 // members plans the memberships of the groups that take part.
 func (w *comparison) members(ctx context.Context) error {
 	c, a := w.cycle, w.agent
-	profile := c.session.Profile()
+	profile := c.profile()
 	if profile.Members == connectors.MembersNone {
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 	what := "read " + k.Plural() + " of target " + a.Sync.Target.Name
 	a.Progress.Phase("reading "+k.Plural()+" of "+a.Sync.Target.Name, 0)
-	if !c.session.Profile().Listable {
+	if !c.profile().Listable {
 		return incomplete(what, a.lookUpAll(ctx, c, k))
 	}
 	err := c.scratch.Load(ctx, func() error {

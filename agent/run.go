@@ -43,6 +43,7 @@ func (c *Cycle) Verdict() Result {
 // the changes is in the result either way.
 func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error) {
 	a, result := c.agent, c.Verdict()
+	sighted := c.profile().Members == connectors.MembersReadable
 	if err := c.settleOwnership(ctx); err != nil {
 		return result, err
 	}
@@ -56,7 +57,7 @@ func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error)
 	if err := c.binding(ctx, false); err != nil {
 		return result, err
 	}
-	profile := c.session.Profile()
+	profile := c.profile()
 	engine := &apply.Engine{
 		Session: c.session, Scratch: c.scratch, Ledger: a.Ledger, Journal: journal{c},
 		Sync: a.Sync.Name, Target: a.Sync.Target.Name, RunID: run.ID,
@@ -71,6 +72,11 @@ func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error)
 	a.Progress.Phase("writing to "+a.Sync.Target.Name, c.Plan.Summary.Changes())
 	var failure error
 	result.Report, failure = engine.Run(ctx)
+	c.Plan.Outcomes = result.Report.Outcomes
+	if sighted && c.session.Profile().Members == connectors.MembersBlind && failure == nil {
+		c.Plan.Notes = append(c.Plan.Notes, "the target does not show group members; from now on scimsync remembers what it wrote")
+		failure = c.scratch.AssumeWritten(context.WithoutCancel(ctx))
+	}
 	return result, errors.Join(failure, c.end(context.WithoutCancel(ctx), result, failure))
 }
 
@@ -203,7 +209,7 @@ func (c *Cycle) binding(ctx context.Context, complete bool) error {
 		return nil
 	}
 	b.Sync, b.Target, b.URL = a.Sync.Name, a.Sync.Target.Name, a.Sync.Target.URL
-	if c.session.Profile().Members == connectors.MembersBlind {
+	if c.profile().Members == connectors.MembersBlind {
 		b.Members = string(connectors.MembersBlind)
 	}
 	if complete {

@@ -38,14 +38,13 @@ func (a *Agent) prepareSaved(ctx context.Context, c *Cycle, p *plan.Plan) error 
 	if c.session, err = a.Target.Open(ctx); err != nil {
 		return incomplete("connect to target "+a.Sync.Target.Name, err)
 	}
+	if c.bound, _, err = a.Ledger.Binding(ctx, a.Sync.Name); err != nil {
+		return err
+	}
 	if err := a.recover(ctx, c); err != nil {
 		return err
 	}
 	c.scratch, err = a.Ledger.NewWorkspace(ctx, a.Sync.Name, a.Sync.Source.Name, a.Sync.Target.Name)
-	if err != nil {
-		return err
-	}
-	binding, _, err := a.Ledger.Binding(ctx, a.Sync.Name)
 	if err != nil {
 		return err
 	}
@@ -60,7 +59,7 @@ func (a *Agent) prepareSaved(ctx context.Context, c *Cycle, p *plan.Plan) error 
 		return err
 	}
 	err = c.scratch.Load(ctx, func() error {
-		tally, err := a.tally(ctx, c, binding)
+		tally, err := a.tally(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -144,7 +143,7 @@ func (a *Agent) outdated(ctx context.Context, c *Cycle, s plan.Step) (string, er
 		return "the target no longer has " + s.TargetID, nil
 	}
 	return changedSince(s, entries[0], func(path string, a, b any) bool {
-		return c.session.Profile().Same(s.Ref.Kind, path, a, b)
+		return c.profile().Same(s.Ref.Kind, path, a, b)
 	}), nil
 }
 

@@ -43,7 +43,8 @@ type Source struct {
 	Type     connectors.SourceType
 	Settings any // what Type.Settings returned, decoded
 	// Selection hashes the settings that decide what is read (not how it is
-	// reached): a change of it is an edit that may cause removals.
+	// reached): a change of it is an edit that may cause removals. Settings
+	// with a method Selection() any choose for themselves what counts.
 	Selection string
 }
 
@@ -68,8 +69,11 @@ type Sync struct {
 	Groups  *Groups
 	Guards  Guards
 	Protect map[identity.Kind][]string
-	// Hash covers everything that decides what is desired: scope, include,
-	// mapping, matching, leavers. Guards, limits and schedules are not in it.
+	// Hash covers everything that decides what is desired and what becomes
+	// of what is desired no longer: the source's selection, and of both
+	// kinds scope, include, mapping, matching, members, nested, leavers and
+	// grace. Create, update, guards, protection, limits and schedules are
+	// not in it.
 	Hash string
 }
 

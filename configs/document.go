@@ -70,5 +70,3 @@ func (m *named[T]) decodeNode(d *decoder, n *node, path string) {
 		m.values[e.key] = value
 	}
 }
-
-func (m *named[T]) isZero() bool { return len(m.names) == 0 }

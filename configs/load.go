@@ -73,7 +73,7 @@ func read(path string) ([]byte, *Problem) {
 	if err != nil {
 		return problem("cannot be read: "+cause(err), "")
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {
 		return problem("cannot be read: "+cause(err), "")

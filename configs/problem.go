@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Problem is one mistake in a configuration, or one remark about it, with its
@@ -54,6 +55,17 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// oneLine keeps a key or message, parts of which come from the file, from
+// spilling over its line or steering a terminal.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
 // maxProblems bounds what is listed: nobody mends more in one go.
 const maxProblems = 200
 
@@ -62,6 +74,7 @@ func sorted(problems []*Problem) []Problem {
 	out := make([]Problem, len(problems))
 	for i, p := range problems {
 		out[i] = *p
+		out[i].Key, out[i].Text, out[i].Hint = oneLine(p.Key), oneLine(p.Text), oneLine(p.Hint)
 	}
 	slices.SortStableFunc(out, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),

@@ -1,7 +1,7 @@
 package configs
 
 import (
-	"fmt"
+	"errors"
 	"math"
 	"reflect"
 	"regexp"
@@ -181,15 +181,15 @@ func (s *share) UnmarshalText(text []byte) error {
 	number = strings.TrimSpace(number)
 	value, err := strconv.ParseFloat(number, 64)
 	if err != nil || !decimal.MatchString(number) {
-		return fmt.Errorf("expected a share such as 10%% or 0.1")
+		return errors.New("expected a share such as 10% or 0.1")
 	}
 	if percent {
 		value /= 100
 	} else if value >= 1 {
-		return fmt.Errorf("expected a share such as 10%% or 0.1; write the percent sign")
+		return errors.New("expected a share such as 10% or 0.1; write the percent sign")
 	}
 	if value < 0 || value > 1 {
-		return fmt.Errorf("a share lies between 0%% and 100%%")
+		return errors.New("a share lies between 0% and 100%")
 	}
 	*s = share(value)
 	return nil

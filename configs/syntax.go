@@ -60,8 +60,11 @@ func parse(file string, data []byte) (*node, []*Problem) {
 		return nil, s.problems
 	}
 	parsed := s.tree()
-	if parsed == nil || len(parsed.Docs) == 0 {
+	switch {
+	case parsed == nil:
 		return nil, s.problems
+	case len(parsed.Docs) == 0:
+		return &node{kind: nullNode}, s.problems
 	}
 	c := converter{lines: s.lines, marked: s.marked, report: s.add}
 	root := c.node(parsed.Docs[0].Body)

@@ -139,7 +139,9 @@ func (c *converter) node(n ast.Node) *node {
 	case *ast.LiteralNode:
 		out.plain = false
 		if n.Value != nil {
-			out.text = strings.TrimRight(n.Value.Value, "\n")
+			// Blank lines around it count for nothing in an expression, and
+			// textLine is that of the first line with text.
+			out.text = strings.Trim(n.Value.Value, "\n")
 		}
 		c.block(out)
 	case *ast.BoolNode:

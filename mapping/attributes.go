@@ -117,8 +117,7 @@ func (b attributeBook) canonical(kind identity.Kind, p identity.Path) (identity.
 	if f, ok := a.subs[strings.ToLower(p.Filter.Attribute)]; ok {
 		p.Filter.Attribute = f.name
 	}
-	switch {
-	case a.kind == kindReadOnly || p.Sub == "":
+	if a.kind == kindReadOnly || p.Sub == "" {
 		return p, a.kind
 	}
 	sub, ok := a.subs[strings.ToLower(p.Sub)]

@@ -2,7 +2,6 @@ package mapping_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,15 +14,13 @@ import (
 	"github.com/scimsync/scimsync/mapping"
 )
 
-var update = flag.Bool("update", false, "write testdata/mistakes.golden anew")
-
 // TestMistakes compares what Compile says about every kind of mistake with
 // testdata/mistakes.golden, where each expression is followed by its messages.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	titles := []string{
 		// Names.
-		"profil.login", "login", "statsu == \"ACTIVE\"", "nothing.at.all", "manager?.nmae", "status.x", "profile.login.ToUpper()", "tags.x",
+		"profil.login", "login", "statsu == \"ACTIVE\"", "nothing.at.all", "manager?.naem", "status.x", "profile.login.ToUpper()", "tags.x",
 		"Jion(\" \", profile.firstName)", "join(tags, \",\")", "ToUpper", "status()", "profile.foo()", "1(2)", "let x = 1; y",
 		// The whole record, and fields that are not known beforehand.
 		"profile", "manager", "$env.status", "$env[\"status\"]", "get($env, \"status\")", "profile[status]", "let p = profile; p.login", "keys(profile)", "toJSON(profile)",
@@ -70,7 +67,7 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	golden := filepath.Join("testdata", "mistakes.golden")
-	if *update {
+	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +77,7 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("messages (-want +got); run with -update when they are meant:\n%s", diff)
+		t.Errorf("messages (-want +got); run with UPDATE_GOLDEN=1 when they are meant:\n%s", diff)
 	}
 }
 

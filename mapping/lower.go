@@ -23,7 +23,7 @@ type lowering struct{ functions map[string]function }
 func (l *lowering) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.BinaryNode:
-		if n.Operator == "+" && !(numeric(n.Left) && numeric(n.Right)) {
+		if n.Operator == "+" && (!numeric(n.Left) || !numeric(n.Right)) {
 			ast.Patch(node, call(addFunction, n, n.Left, n.Right))
 		}
 	case *ast.CallNode:

@@ -111,8 +111,9 @@ func (m *Mapper) attributes(machine *vm.VM, rec identity.Record) (identity.Attrs
 		if value == nil {
 			value = r.fallback
 		}
+		nameless := r.required && r.kind != kindBool && blank(value)
 		switch {
-		case value != nil && !(r.required && r.kind != kindBool && blank(value)):
+		case value != nil && !nameless:
 			attrs[r.path] = value
 		case r.required && r.kind == kindBool:
 			problems = append(problems, &ValueError{r.path, "the result must be true or false and is absent"})

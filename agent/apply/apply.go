@@ -58,7 +58,7 @@ const (
 
 // Report counts what became of the steps.
 type Report struct {
-	Applied, Unverified, NotKept, Failed, NotTried int
+	plan.Outcomes
 	// Stopped says why the run ended before its last step; nil: it did not.
 	Stopped error
 }

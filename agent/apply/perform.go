@@ -34,28 +34,35 @@ func (r *run) perform(ctx context.Context, j *job) answer {
 	return a
 }
 
-// afterLoss finds out what became of a write whose answer was lost.
+// repeats is how often a write is sent again whose answer was lost.
+const repeats = 3
+
+// afterLoss finds out what became of a write whose answer was lost, and repeats
+// it only when it did not happen.
 func (r *run) afterLoss(ctx context.Context, j *job, a answer) answer {
 	c := j.change
-	if c.Op != identity.Create {
-		// Attributes, active and members are facts about a known object:
-		// saying them again is harmless, and the session reads before it
-		// adds members again.
+	for range repeats {
+		if c.Op == identity.Create {
+			live, err := Made(ctx, r.Session, r.Ledger, r.Target, c)
+			if err != nil {
+				a.err = fmt.Errorf("%w (and looking it up: %w)", a.err, err)
+				return a
+			}
+			if live != nil {
+				a.note, a.err = "the answer was lost; found when looked up", nil
+				a.result = connectors.Result{Entry: *live, Status: connectors.Applied}
+				return r.complete(ctx, j, a)
+			}
+		}
+		// Anything but a create is a fact about a known object: saying it
+		// again is harmless, and the session reads before it adds members
+		// again.
 		a.result, a.err = r.Session.Apply(ctx, c)
-		return a
+		if connectors.ClassOf(a.err) != connectors.Lost {
+			return a
+		}
 	}
-	live, err := Made(ctx, r.Session, r.Ledger, r.Target, c)
-	if err != nil {
-		a.err = fmt.Errorf("%w (and looking it up: %w)", a.err, err)
-		return a
-	}
-	if live == nil {
-		a.result, a.err = r.Session.Apply(ctx, c)
-		return a
-	}
-	a.note, a.err = "the answer was lost; found when looked up", nil
-	a.result = connectors.Result{Entry: *live, Status: connectors.Applied}
-	return r.complete(ctx, j, a)
+	return a
 }
 
 // complete gives a group that was found after a lost create its members.

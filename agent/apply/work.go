@@ -146,27 +146,12 @@ func (r *run) settle(ctx context.Context, answers []answer) error {
 	}
 	for i, a := range answers {
 		o := outcomes[i]
-		r.count(o.Outcome)
+		r.report.Count(o.Outcome)
 		if err := r.Scratch.SettleStep(ctx, a.job.step.Seq, o.Outcome, o.TargetID, o.Error); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (r *run) count(o plan.Outcome) {
-	switch o {
-	case plan.Applied:
-		r.report.Applied++
-	case plan.Unverified:
-		r.report.Unverified++
-	case plan.NotKept:
-		r.report.NotKept++
-	case plan.Failed:
-		r.report.Failed++
-	case plan.NotTried:
-		r.report.NotTried++
-	}
 }
 
 // outcome says what the journal must know of an answer.
@@ -219,18 +204,18 @@ func (r *run) ownership(a answer, o *ledger.Outcome) {
 		if !a.job.predecessor.IsZero() {
 			o.Disown = a.job.predecessor
 		}
-		o.Assume = memberships(o.TargetID, c.Members, a.result.Refused)
+		o.Assume = r.memberships(o.TargetID, c.Members, a.result.Refused)
 	case identity.Delete, identity.Release:
 		if a.err == nil {
 			o.Disown = c.Ref
 		}
 	case identity.AddMembers:
 		if a.err == nil {
-			o.Assume = memberships(c.TargetID, c.Members, a.result.Refused)
+			o.Assume = r.memberships(c.TargetID, c.Members, a.result.Refused)
 		}
 	case identity.RemoveMembers:
 		if a.err == nil {
-			o.Unassume = memberships(c.TargetID, c.Members, a.result.Refused)
+			o.Unassume = r.memberships(c.TargetID, c.Members, a.result.Refused)
 		}
 	case identity.Update, identity.Reactivate, identity.Deactivate:
 		if a.err == nil {
@@ -239,8 +224,12 @@ func (r *run) ownership(a answer, o *ledger.Outcome) {
 	}
 }
 
-// memberships are the members that a member-blind target was given.
-func memberships(groupID string, members []identity.Member, refused []connectors.RefusedMember) []ledger.Membership {
+// memberships are the members that a member-blind target was given or relieved
+// of; of other targets nothing is remembered.
+func (r *run) memberships(groupID string, members []identity.Member, refused []connectors.RefusedMember) []ledger.Membership {
+	if r.Session.Profile().Members != connectors.MembersBlind {
+		return nil
+	}
 	no := map[string]bool{}
 	for _, m := range refused {
 		no[m.Member.TargetID] = true

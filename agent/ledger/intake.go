@@ -79,8 +79,10 @@ type stagedClose struct {
 const intakeSchema = `
 CREATE TEMP TABLE intake_object (
   kind TEXT NOT NULL, id TEXT NOT NULL, ord INTEGER NOT NULL, op TEXT NOT NULL,
-  version TEXT NOT NULL, hash TEXT NOT NULL, fields BLOB, why TEXT NOT NULL,
+  version TEXT NOT NULL, hash TEXT NOT NULL, why TEXT NOT NULL,
   PRIMARY KEY (kind, id, ord)) WITHOUT ROWID;
+-- Apart, so that the table that is in order stays small: sources come in any order.
+CREATE TEMP TABLE intake_fields (ord INTEGER PRIMARY KEY, fields BLOB NOT NULL);
 CREATE TEMP TABLE intake_link (
   grp TEXT NOT NULL, member_kind TEXT NOT NULL, member_id TEXT NOT NULL, ord INTEGER NOT NULL, op TEXT NOT NULL,
   PRIMARY KEY (grp, member_kind, member_id)) WITHOUT ROWID;
@@ -298,12 +300,19 @@ func (in *Intake) flushObjects() error {
 			}
 		}
 	}
-	args := make([]any, 0, 8*len(in.objects))
+	args := make([]any, 0, 7*len(in.objects))
+	var fields []any
 	for _, o := range in.objects {
-		args = append(args, o.ref.Kind, o.ref.ID, o.ord, o.op, o.version, o.hash, o.fields, o.why)
+		args = append(args, o.ref.Kind, o.ref.ID, o.ord, o.op, o.version, o.hash, o.why)
+		if o.fields != nil {
+			fields = append(fields, o.ord, o.fields)
+		}
 	}
 	in.objects, in.bytes = in.objects[:0], 0
-	return in.fail(in.insert("intake_object", 8, args, ""))
+	if err := in.fail(in.insert("intake_fields", 2, fields, "")); err != nil {
+		return err
+	}
+	return in.fail(in.insert("intake_object", 7, args, ""))
 }
 
 // recognise marks the records of the kind that the mirror holds as they are.

@@ -30,7 +30,7 @@ func (in *Intake) Commit(ctx context.Context, cp Checkpoint, syncs []string) (Su
 	err := l.writeOn(ctx, in.conn, "commit the read of "+in.mirror.source, func(t *tx) error {
 		c := commit{in: in, tx: t, cp: cp, at: millis(cp.At)}
 		for _, step := range []func(context.Context) error{
-			c.current, c.applyObjects, c.applyAbsence, c.judgeLinks, c.applyLinks, c.bookmark,
+			c.current, c.applyWhole, c.applyRest, c.applyAbsence, c.judgeLinks, c.applyLinks, c.bookmark,
 		} {
 			if err := step(ctx); err != nil {
 				return err

@@ -20,13 +20,45 @@ type folded struct {
 	last          int64
 }
 
-// applyObjects brings the mirrored objects in line with what was staged. Only
-// staged rows are open while mirrored ones change.
-func (c *commit) applyObjects(ctx context.Context) error {
+// applyWhole brings the mirror in line with the whole records that came once,
+// which is nearly all of them, without moving them through this program.
+func (c *commit) applyWhole(ctx context.Context) error {
+	const once = ` FROM temp.intake_object s CROSS JOIN temp.intake_fields f
+		WHERE f.ord = s.ord AND s.op = 'record' AND NOT EXISTS (
+		  SELECT 1 FROM temp.intake_object x WHERE x.kind = s.kind AND x.id = s.id AND x.ord <> s.ord)`
+	if _, err := c.tx.exec(ctx, `
+		INSERT INTO temp.intake_touched
+		SELECT s.kind, s.id, CASE WHEN m.state IS NULL THEN 'new' WHEN m.state = 'gone' THEN 'back' ELSE 'changed' END
+		FROM temp.intake_object s LEFT JOIN main.mirror_object m ON m.source = ? AND m.kind = s.kind AND m.id = s.id
+		WHERE s.op = 'record' AND (m.state IS NULL OR m.state <> 'present' OR m.hash <> s.hash) AND NOT EXISTS (
+		  SELECT 1 FROM temp.intake_object x WHERE x.kind = s.kind AND x.id = s.id AND x.ord <> s.ord)`, c.source()); err != nil {
+		return err
+	}
+	_, err := c.tx.exec(ctx, `
+		INSERT INTO main.mirror_object
+		  (source, kind, id, version, hash, fields, state, why, since, links_state, links_version, links_why)
+		SELECT ?, s.kind, s.id, s.version, s.hash, f.fields, 'present', '', ?,
+		  CASE s.kind WHEN 'group' THEN 'unknown' ELSE '' END, '', CASE s.kind WHEN 'group' THEN ? ELSE '' END`+once+`
+		ON CONFLICT (source, kind, id) DO UPDATE SET version = excluded.version, hash = excluded.hash, fields = excluded.fields,
+		  since = CASE mirror_object.state WHEN 'present' THEN mirror_object.since ELSE excluded.since END,
+		  state = excluded.state, why = excluded.why`, c.source(), c.at, linksNotRead)
+	return err
+}
+
+// linksNotRead is why the members of a new group are unknown until they are read.
+const linksNotRead = "its members were not read"
+
+// applyRest brings the mirror in line with everything else: partial records, news
+// that objects are gone or unreadable, and objects that were told more than once.
+// Only staged rows are open while mirrored ones change.
+func (c *commit) applyRest(ctx context.Context) error {
 	rows, err := c.tx.query(ctx, `
-		SELECT s.kind, s.id, s.ord, s.op, s.version, s.hash, s.fields, s.why,
+		SELECT s.kind, s.id, s.ord, s.op, s.version, s.hash, f.fields, s.why,
 		  (SELECT COALESCE(max(x.ord), 0) FROM temp.intake_object x WHERE x.kind = s.kind AND x.id = s.id AND x.op = 'same')
-		FROM temp.intake_object s WHERE s.op <> 'same' ORDER BY s.kind, s.id, s.ord`)
+		FROM temp.intake_object s LEFT JOIN temp.intake_fields f ON f.ord = s.ord
+		WHERE s.op <> 'same' AND (s.op <> 'record' OR EXISTS (
+		  SELECT 1 FROM temp.intake_object x WHERE x.kind = s.kind AND x.id = s.id AND x.ord <> s.ord))
+		ORDER BY s.kind, s.id, s.ord`)
 	if err != nil {
 		return err
 	}
@@ -226,7 +258,7 @@ func (c *commit) put(ctx context.Context, f folded, state State, why string, sin
 	linksWhy := ""
 	if f.ref.Kind == identity.Group {
 		links = sql.NullString{String: string(LinksUnknown), Valid: true}
-		linksWhy = "its members were not read"
+		linksWhy = linksNotRead
 	}
 	_, err := c.tx.exec(ctx, `
 		INSERT INTO main.mirror_object

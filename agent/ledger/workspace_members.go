@@ -23,6 +23,22 @@ func (w *Workspace) PutTeam(ctx context.Context, groupID, targetID, name string,
 		groupID, targetID, name, readable, w.source, groupID)
 }
 
+// AssumeWritten remembers the memberships that this plan wanted and no step
+// failed to write: for a target that turned out to be member-blind in the middle
+// of the run that made them.
+func (w *Workspace) AssumeWritten(ctx context.Context) error {
+	return w.ledger.writeOn(ctx, w.conn, "remember memberships", func(t *tx) error {
+		_, err := t.exec(ctx, `INSERT OR IGNORE INTO main.assumed_member (sync, group_id, member_id)
+			SELECT g.sync, g.target_id, u.target_id FROM temp.want_member m
+			JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1
+			JOIN main.owned g ON g.sync = ?1 AND g.kind = 'group' AND g.source_id = m.group_id
+			JOIN main.owned u ON u.sync = ?1 AND u.kind = 'user' AND u.source_id = m.user_id
+			WHERE NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = 'group' AND s.source_id = m.group_id
+			  AND s.outcome NOT IN ('applied', 'unverified'))`, w.sync)
+		return err
+	})
+}
+
 // WantMembers works out which users belong to which team from the mirrored
 // links. With flatten, the members of a group within a group count as the outer
 // group's, and a group any of whose inner groups is not completely known is

@@ -23,8 +23,10 @@ type Plan struct {
 	Target     string
 	ConfigHash string
 	Cycle      Cycle
-	// Run is set once the plan is being applied.
-	Run string
+	// Run is set once the plan is being applied, and Outcomes counts what
+	// became of its changes when it ends.
+	Run      string
+	Outcomes Outcomes
 
 	// Steps yields every step in write order, held ones included. It may be
 	// iterated again and again.
@@ -94,6 +96,25 @@ const (
 	Failed     Outcome = "failed"
 	NotTried   Outcome = "not_tried"
 )
+
+// Outcomes counts the steps of a run by what became of them.
+type Outcomes struct{ Applied, Unverified, NotKept, Failed, NotTried int }
+
+// Count adds one step.
+func (o *Outcomes) Count(outcome Outcome) {
+	switch outcome {
+	case Applied:
+		o.Applied++
+	case Unverified:
+		o.Unverified++
+	case NotKept:
+		o.NotKept++
+	case Failed:
+		o.Failed++
+	case NotTried:
+		o.NotTried++
+	}
+}
 
 // Skipped is an object nothing is done about.
 type Skipped struct {

@@ -168,8 +168,11 @@ func (t *text) step(s plan.Step) {
 		tail = clean(s.Reason)
 	}
 	t.line("  %s", t.paint(color, head)+t.row(len(head)+2, clean(s.Name), tail))
-	if s.Op == identity.Update || s.Op == identity.Adopt || s.Cause == identity.CauseVanished {
+	switch {
+	case s.Op == identity.Update, s.Op == identity.Adopt:
 		t.details(s)
+	case s.Cause == identity.CauseVanished:
+		t.wrap("      ", clean(s.Reason))
 	}
 	if s.Op == identity.RemoveMembers {
 		t.wrap("      ", names(s.Members))
@@ -271,7 +274,7 @@ func (t *text) summary(p *plan.Plan) {
 		t.wrap("", fmt.Sprintf("%-8s %s", title(k.Plural())+":", counts(c)))
 	}
 	m := p.Summary.Memberships
-	t.wrap("", fmt.Sprintf("Members: %s to add, %s to remove", number(m.Add), number(m.Remove)))
+	t.wrap("", fmt.Sprintf("Members: %s add, %s remove", number(m.Add), number(m.Remove)))
 	if p.Summary.Held > 0 {
 		t.wrap("", fmt.Sprintf("Held:    %s", number(p.Summary.Held)))
 	}
@@ -281,6 +284,9 @@ func (t *text) summary(p *plan.Plan) {
 			estimate += ", about " + (time.Duration(p.Seconds * float64(time.Second))).Round(time.Second).String() + " at the known rate"
 		}
 		t.wrap("", estimate+".")
+	}
+	if p.Run != "" {
+		t.wrap("", "Run "+p.Run+": "+ended(p.Outcomes))
 	}
 	for _, note := range p.Notes {
 		t.wrap("", "Note: "+clean(note))

@@ -68,11 +68,13 @@ func value(v any) string {
 	case identity.Reference:
 		return "account of " + clean(v.Ref.ID)
 	}
-	data, err := json.Marshal(v)
-	if err != nil {
+	var b strings.Builder
+	encode := json.NewEncoder(&b)
+	encode.SetEscapeHTML(false)
+	if err := encode.Encode(v); err != nil {
 		return "?"
 	}
-	return clean(string(data))
+	return clean(strings.TrimSuffix(b.String(), "\n"))
 }
 
 func names(members []identity.Member) string {
@@ -117,12 +119,32 @@ func counts(c plan.Counts) string {
 		n    int
 		word string
 	}{
-		{c.Create, "to create"}, {c.Adopt, "to adopt"}, {c.Update, "to update"}, {c.Reactivate, "to reactivate"},
-		{c.Deactivate, "to deactivate"}, {c.Delete, "to delete"}, {c.Skipped, "left alone"},
+		{c.Create, "create"}, {c.Adopt, "adopt"}, {c.Update, "update"}, {c.Reactivate, "reactivate"},
+		{c.Deactivate, "deactivate"}, {c.Delete, "delete"}, {c.Skipped, "left alone"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, number(p.n)+" "+p.word)
 		}
 	}
 	return strings.Join(append(parts, number(c.Unchanged)+" unchanged"), ", ")
+}
+
+// ended says in words what became of the changes of a run.
+func ended(o plan.Outcomes) string {
+	if o == (plan.Outcomes{}) {
+		return "nothing was to be done"
+	}
+	var parts []string
+	for _, p := range [...]struct {
+		n    int
+		word string
+	}{
+		{o.Applied, "applied"}, {o.Unverified, "accepted but not verifiable"}, {o.NotKept, "accepted but not kept"},
+		{o.Failed, "failed"}, {o.NotTried, "not tried"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, number(p.n)+" "+p.word)
+		}
+	}
+	return strings.Join(parts, ", ")
 }

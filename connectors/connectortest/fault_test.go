@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// answer serves "0123456789" behind the faults, and counts its calls.
-func answer(t *testing.T, faults *Faults) (base string, client *http.Client, calls func() int) {
+// answer serves "0123456789" behind the faults. It returns the address, a client
+// and a count of the calls that came through.
+func answer(t *testing.T, faults *Faults) (string, *http.Client, func() int) {
 	t.Helper()
 	count := make(chan int, 1)
 	count <- 0

@@ -24,26 +24,22 @@ type object struct {
 
 // parse reads a line. With an error, the object's record has the id when it
 // could be told for sure, and no id otherwise.
-func parse(kind identity.Kind, text []byte) (object, error) {
+func parse(kind identity.Kind, declared []identity.Field, text []byte) (object, error) {
 	o := object{record: identity.Record{Ref: identity.Ref{Kind: kind}}}
 	if !utf8.Valid(text) {
 		return o, errors.New("is not UTF-8")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
 	var fields map[string]any
-	if err := decoder.Decode(&fields); err != nil {
-		o.record.Ref.ID = sureID(text)
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return o, errors.New("ends within its object")
+	if err := json.Unmarshal(text, &fields); err != nil {
+		if twoValues(text) {
+			// Which of them is meant is anybody's guess.
+			return o, errors.New("holds more than one object: put each on a line of its own")
 		}
+		o.record.Ref.ID = sureID(text)
 		return o, fmt.Errorf("is not a JSON object: %w", err)
 	}
 	if fields == nil {
 		return o, errors.New("is null, not an object")
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		// Two objects on a line: which of them is meant is anybody's guess.
-		return o, errors.New("holds more than one object: put each on a line of its own")
 	}
 	id, ok := fields["id"].(string)
 	if !ok || strings.TrimSpace(id) == "" {
@@ -53,7 +49,7 @@ func parse(kind identity.Kind, text []byte) (object, error) {
 	o.record.Fields = fields
 	digest := sha256.Sum256(text)
 	o.record.Version = hex.EncodeToString(digest[:16])
-	if err := check(kind, fields); err != nil {
+	if err := check(declared, fields); err != nil {
 		return o, err
 	}
 	if kind == identity.Group {
@@ -62,13 +58,20 @@ func parse(kind identity.Kind, text []byte) (object, error) {
 	return o, nil
 }
 
-// check fails for a declared field that is absent or of another type.
-func check(kind identity.Kind, fields map[string]any) error {
-	declared := userFields
-	if kind == identity.Group {
-		declared = groupFields
+// twoValues reports whether a JSON value is followed by something else.
+func twoValues(text []byte) bool {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	var first json.RawMessage
+	if err := decoder.Decode(&first); err != nil {
+		return false
 	}
-	for _, f := range declared() {
+	_, err := decoder.Token()
+	return !errors.Is(err, io.EOF)
+}
+
+// check fails for a declared field that is absent or of another type.
+func check(declared []identity.Field, fields map[string]any) error {
+	for _, f := range declared {
 		value, ok := fields[f.Path]
 		if !ok || value == nil {
 			if f.Always {
@@ -175,7 +178,7 @@ func sureID(text []byte) string {
 
 // project returns the record with the wanted fields and those always present.
 // Paths below a field want all of it.
-func project(r identity.Record, wanted map[identity.Kind][]string) identity.Record {
+func project(r identity.Record, declared []identity.Field, wanted map[identity.Kind][]string) identity.Record {
 	if wanted == nil {
 		return r
 	}
@@ -184,11 +187,7 @@ func project(r identity.Record, wanted map[identity.Kind][]string) identity.Reco
 		name, _, _ := strings.Cut(path, ".")
 		keep[name] = true
 	}
-	declared := userFields
-	if r.Ref.Kind == identity.Group {
-		declared = groupFields
-	}
-	for _, f := range declared() {
+	for _, f := range declared {
 		keep[f.Path] = keep[f.Path] || f.Always
 	}
 	fields := make(map[string]any, len(keep))

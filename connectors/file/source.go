@@ -140,6 +140,9 @@ func (r *reader) kind(ctx context.Context, kind identity.Kind) error {
 	}
 	r.files = append(r.files, file)
 	k := &kindReader{reader: r, kind: kind, file: file, first: map[uint64]uint32{}, seed: maphash.MakeSeed()}
+	if k.declared = userFields(); kind == identity.Group {
+		k.declared = groupFields()
+	}
 	for _, key := range r.query.Only {
 		if key.Kind == kind {
 			k.only = append(k.only, &wanted{Key: key, name: identity.Fold(key.Name)})
@@ -167,7 +170,9 @@ type kindReader struct {
 	*reader
 
 	kind identity.Kind
-	file *lines
+	// declared are the fields that are checked.
+	declared []identity.Field
+	file     *lines
 	// first is the line of each id. Ids are kept as hashes, since a file may
 	// hold millions: two ids with one hash would shield one object, once in
 	// some ten million files of a million lines.
@@ -190,7 +195,7 @@ func (k *kindReader) line(l line) error {
 	if l.long {
 		return k.unreadable("", l.number, fmt.Sprintf("is longer than %d MiB", k.file.limit>>20))
 	}
-	o, err := parse(k.kind, l.text)
+	o, err := parse(k.kind, k.declared, l.text)
 	if err != nil && l.open && o.record.Fields == nil {
 		return connectors.Errorf(connectors.Incomplete, "%s, the last line, %w and has no line break: the export was cut short, make it again", k.file.place(l.number), err)
 	}
@@ -211,7 +216,7 @@ func (k *kindReader) line(l line) error {
 	if err != nil {
 		return k.unreadable(o.record.Ref.ID, l.number, err.Error())
 	}
-	if err := k.yield(connectors.Upsert{Record: project(o.record, k.query.Fields)}); err != nil {
+	if err := k.yield(connectors.Upsert{Record: project(o.record, k.declared, k.query.Fields)}); err != nil {
 		return err
 	}
 	if k.kind == identity.Group && k.query.Links {

@@ -151,13 +151,9 @@ func pathOf(target string) string {
 	return path
 }
 
-// segment escapes an id for use in a path. Dots alone would climb.
-func segment(id string) string {
-	if strings.Trim(id, ".") == "" {
-		return strings.ReplaceAll(id, ".", "%2E")
-	}
-	return url.PathEscape(id)
-}
+// segment escapes an id for use in a path. The transport refuses an id of dots
+// alone, which would climb.
+func segment(id string) string { return url.PathEscape(id) }
 
 // undecoded keeps the SDK from decoding answers into its own generic values: it
 // leaves alone only what is called an octet stream.

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strings"
@@ -74,6 +75,9 @@ func (r *reading) onlyUser(ctx context.Context, key connectors.Key, send func(..
 // assignedUser reads the assignment of one user to the app; found is false
 // where there is none.
 func (r *reading) assignedUser(ctx context.Context, ref identity.Ref) (connectors.Event, bool, error) {
+	if dots(ref.ID) {
+		return nil, false, nil
+	}
 	var u wireAppUser
 	a, err := r.client.object(ctx, r.appPath("users", ref.ID)+"?expand=user", &u)
 	if notFound(err) {
@@ -94,14 +98,14 @@ func (r *reading) assignedUser(ctx context.Context, ref identity.Ref) (connector
 // part of a login before the @ as well: an answer that is somebody else is
 // nobody.
 func (r *reading) findUser(ctx context.Context, key connectors.Key) (wireUser, answer, error) {
-	var u wireUser
+	name := cmp.Or(key.ID, key.Name)
+	if dots(name) {
+		return wireUser{}, answer{}, absent("no user has this id or login")
+	}
 	if key.ID == "" && strings.Contains(key.Name, "/") {
 		return r.filterUser(ctx, key)
 	}
-	name := key.ID
-	if name == "" {
-		name = key.Name
-	}
+	var u wireUser
 	a, err := r.client.object(ctx, "/api/v1/users/"+segment(name), &u)
 	if err != nil {
 		return wireUser{}, answer{}, err
@@ -136,6 +140,10 @@ func (r *reading) filterUser(ctx context.Context, key connectors.Key) (wireUser,
 	return wireUser{}, answer{}, absent("no user has this login")
 }
 
+// dots reports whether an id is nothing but dots: no object's is, and in a path
+// it would climb.
+func dots(id string) bool { return strings.Trim(id, ".") == "" }
+
 // absent is the error Okta gives for what does not exist.
 func absent(why string) error {
 	e := connectors.Errorf(connectors.Missing, "%s", why)
@@ -164,7 +172,11 @@ func (r *reading) onlyGroup(ctx context.Context, key connectors.Key, send func(.
 func (r *reading) groupByID(ctx context.Context, id string, send func(...connectors.Event) error) error {
 	ref := identity.Ref{Kind: identity.Group, ID: id}
 	var g wireGroup
-	a, err := r.client.object(ctx, "/api/v1/groups/"+segment(id), &g)
+	var a answer
+	err := absent("no group has this id")
+	if !dots(id) {
+		a, err = r.client.object(ctx, "/api/v1/groups/"+segment(id), &g)
+	}
 	if err == nil && groupID(g) != id {
 		err = absent("no group has this id")
 	}

@@ -18,6 +18,11 @@ func (s *session) Apply(ctx context.Context, c identity.Change) (connectors.Resu
 	if result.Entry.TargetID == "" {
 		result.Entry.TargetID = c.TargetID
 	}
+	if err != nil {
+		// Beside an error only the id, the refused members and what is not
+		// kept are facts; the change as a whole was not applied.
+		result.Status = ""
+	}
 	return result, rest.Wrap(op, c.Ref, err)
 }
 

@@ -82,9 +82,9 @@ type createExtra struct {
 type lookupForm int
 
 const (
-	lookupFilter lookupForm = iota // filter only
+	lookupFilter lookupForm = iota // filter only; startIndex and count from the second page on
 	lookupPaged                    // filter, startIndex and count
-	lookupEntra                    // filter with the attribute path as Entra writes it
+	lookupEntra                    // filter only, with the attribute path as Entra writes it
 )
 
 // Schema URNs of RFC 7643 and RFC 7644.

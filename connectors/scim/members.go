@@ -2,6 +2,7 @@ package scim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -109,7 +110,7 @@ func (s *session) changeMembers(ctx context.Context, op identity.Op, id string, 
 		}
 	}
 	todo := sendable(members)
-	var err error
+	before, err := s.beforeListRemoval(ctx, op, id)
 	for len(todo) > 0 && err == nil {
 		n := len(todo)
 		if !s.replaces(identity.Group) {
@@ -121,11 +122,12 @@ func (s *session) changeMembers(ctx context.Context, op identity.Op, id string, 
 	result := connectors.Result{
 		Entry: identity.Entry{TargetID: id}, Status: connectors.Applied, Refused: m.refused,
 	}
-	if err != nil {
-		return result, err
+	if before != nil && len(m.accepted) > 0 {
+		// Also when a later chunk failed: the first one may have done harm.
+		err = errors.Join(m.giveBack(ctx, before), err)
 	}
-	if len(m.accepted) == 0 {
-		return result, nil
+	if err != nil || len(m.accepted) == 0 {
+		return result, err
 	}
 	result.Status, err = m.verify(ctx)
 	if result.Status == connectors.NotKept {

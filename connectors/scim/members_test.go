@@ -245,3 +245,19 @@ func TestRemovalsAlwaysNameMembers(t *testing.T) {
 		}
 	}
 }
+
+// A target that empties a group on Entra's form of a removal is found out at the
+// first one, and the others get their membership back.
+func TestListRemovalThatEmpties(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, scimtest.Options{Lenient: true, Hazards: scimtest.Hazards{ValueListRemoveEmpties: true}}, scim.Settings{Dialect: "entra"})
+	people := r.people(t, 5)
+	group := r.put(t, identity.Group, map[string]any{"displayName": "Quality"})
+	r.apply(t, groupChange(identity.AddMembers, group, people))
+	_, err := r.session.Apply(t.Context(), groupChange(identity.RemoveMembers, group, people[:1]))
+	r.fired(t, "ValueListRemoveEmpties")
+	wantClass(t, err, connectors.Rejected)
+	if got := r.members(t, group); !slices.Equal(got, ids(people[1:])) {
+		t.Errorf("the group holds %v, want the four others", got)
+	}
+}

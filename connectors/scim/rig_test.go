@@ -132,7 +132,9 @@ func groupChange(op identity.Op, id string, members []identity.Member, attribute
 	}
 }
 
-func set(path string, after any) identity.Attribute { return identity.Attribute{Path: path, After: after} }
+func set(path string, after any) identity.Attribute {
+	return identity.Attribute{Path: path, After: after}
+}
 
 func change(path string, before, after any) identity.Attribute {
 	return identity.Attribute{Path: path, Before: before, After: after}

@@ -77,7 +77,7 @@ func (t *authorize) send(r *http.Request) (*http.Response, error) {
 // one was sent.
 func (t *authorize) renew(ctx context.Context, generation, renewals int) (bool, error) {
 	if err := t.renewing.acquire(ctx); err != nil {
-		return false, cancelled(ctx, false)
+		return false, cancelled(ctx)
 	}
 	defer t.renewing.release()
 	nowGeneration, nowRenewals := t.marks()
@@ -103,7 +103,7 @@ func (t *authorize) renew(ctx context.Context, generation, renewals int) (bool, 
 // problem makes a fault of a credential that could not be had. Nothing was sent.
 func (t *authorize) problem(ctx context.Context, err error) *fault {
 	if ctx.Err() != nil {
-		return cancelled(ctx, false)
+		return cancelled(ctx)
 	}
 	f := *asFault(err)
 	f.sent = false

@@ -37,7 +37,7 @@ func (t *bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	caller := r.Context()
 	if err := caller.Err(); err != nil {
 		closeBody(r)
-		return nil, cancelled(caller, false)
+		return nil, cancelled(caller)
 	}
 	ctx, cancel := context.WithTimeout(caller, t.timeout)
 	defer cancel()
@@ -45,7 +45,9 @@ func (t *bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.traffic.Requests.Add(1)
 	resp, err := t.next.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, seen.trace())))
 	if err != nil {
-		return nil, t.broken(caller, ctx, err, seen.sent())
+		f := t.broken(caller, ctx, err)
+		f.sent = seen.sent() && !f.stale
+		return nil, f
 	}
 	body, err := t.read(resp)
 	_ = resp.Body.Close() // all that is wanted has been read
@@ -54,7 +56,8 @@ func (t *bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	// An error answer is known by its status, however little of it arrived.
 	if err != nil && resp.StatusCode < 400 {
-		f := t.broken(caller, ctx, err, true)
+		f := t.broken(caller, ctx, err)
+		f.sent = true
 		if f.cause == nil && !timedOut(ctx) {
 			f.text = fmt.Sprintf("the answer broke off after %d bytes", len(body))
 		}
@@ -104,11 +107,11 @@ func (t *bound) read(resp *http.Response) ([]byte, error) {
 }
 
 // broken makes a fault of what net/http reports when no whole answer came.
-func (t *bound) broken(caller, try context.Context, err error, sent bool) *fault {
+func (t *bound) broken(caller, try context.Context, err error) *fault {
 	if caller.Err() != nil {
-		return cancelled(caller, sent)
+		return cancelled(caller)
 	}
-	f := &fault{class: connectors.Transient, sent: sent}
+	f := &fault{class: connectors.Transient}
 	var untrusted *tls.CertificateVerificationError
 	var alert tls.AlertError
 	switch {
@@ -122,7 +125,7 @@ func (t *bound) broken(caller, try context.Context, err error, sent bool) *fault
 	case strings.HasSuffix(err.Error(), "server closed idle connection"):
 		// net/http says so only of a connection that was closed before
 		// anything was asked on it.
-		f.text, f.sent, f.stale = "the server had closed the idle connection", false, true
+		f.text, f.stale = "the server had closed the idle connection", true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		f.text = "the connection was closed without an answer"
 	default:
@@ -131,9 +134,9 @@ func (t *bound) broken(caller, try context.Context, err error, sent bool) *fault
 	return f
 }
 
-// cancelled is the end of the caller's own context.
-func cancelled(ctx context.Context, sent bool) *fault {
-	return &fault{class: connectors.Transient, sent: sent, final: true, text: context.Cause(ctx).Error(), cause: ctx.Err()}
+// cancelled is the end of the caller's own context, before anything was sent.
+func cancelled(ctx context.Context) *fault {
+	return &fault{class: connectors.Transient, final: true, text: context.Cause(ctx).Error(), cause: ctx.Err()}
 }
 
 func timedOut(ctx context.Context) bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -28,7 +29,7 @@ func Basic(username string, secret connectors.Secret) Auth {
 	return &header{kept: newKept(secret), value: func(password string) (string, error) {
 		switch {
 		case username == "" || strings.ContainsFunc(username, isControl) || strings.Contains(username, ":"):
-			return "", fmt.Errorf("the user name of basic auth must not be empty or hold a colon or control character")
+			return "", errors.New("the user name of basic auth must not be empty or hold a colon or control character")
 		case strings.ContainsFunc(password, isControl):
 			return "", errControl
 		}
@@ -112,7 +113,7 @@ func resolve(ctx context.Context, place connectors.Secret) (string, error) {
 	return value, nil
 }
 
-var errControl = fmt.Errorf("it holds a line break or control character: give the secret alone, on one line")
+var errControl = errors.New("it holds a line break or control character: give the secret alone, on one line")
 
 // checkToken finds the mistakes people make with tokens, without repeating them.
 func checkToken(scheme, token string) error {
@@ -121,9 +122,9 @@ func checkToken(scheme, token string) error {
 	case strings.ContainsFunc(token, isControl):
 		return errControl
 	case strings.ContainsFunc(token, func(r rune) bool { return r > 0x7e }):
-		return fmt.Errorf("it holds a character that no token has (a typographic quote, a byte order mark?): give the token alone")
+		return errors.New("it holds a character that no token has (a typographic quote, a byte order mark?): give the token alone")
 	case strings.TrimSpace(token) != token:
-		return fmt.Errorf("it starts or ends with a blank: give the token alone")
+		return errors.New("it starts or ends with a blank: give the token alone")
 	case scheme != "" && spaced && strings.EqualFold(prefix, scheme):
 		return fmt.Errorf("it starts with %q, which is added anyway: give the token alone", scheme)
 	}

@@ -93,14 +93,13 @@ func newGate(l connectors.Limits, longest time.Duration) *gate {
 // the time spent on the latter two. After an error there is nothing to leave.
 func (g *gate) enter(ctx context.Context) (ticket, time.Duration, error) {
 	if err := g.place(ctx); err != nil {
-		return ticket{}, 0, cancelled(ctx, false)
+		return ticket{}, 0, cancelled(ctx)
 	}
 	began := time.Now()
 	err := g.hold(ctx)
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.held--
 	if err != nil {
 		g.free()
 		return ticket{}, now.Sub(began), err
@@ -116,7 +115,6 @@ func (g *gate) place(ctx context.Context) error {
 	g.mu.Lock()
 	if g.inFlight < g.limit && g.queue.Len() == 0 {
 		g.inFlight++
-		g.held++
 		g.mu.Unlock()
 		return nil
 	}
@@ -133,7 +131,6 @@ func (g *gate) place(ctx context.Context) error {
 	defer g.mu.Unlock()
 	select {
 	case <-turn: // given in the same moment: pass it on
-		g.held--
 		g.free()
 	default:
 		g.queue.Remove(entry)
@@ -151,9 +148,9 @@ func (g *gate) hold(ctx context.Context) error {
 			continue
 		}
 		turn := limiter.Reserve()
-		if err := sleep(ctx, turn.Delay()); err != nil {
+		if err := g.wait(ctx, turn.Delay()); err != nil {
 			turn.Cancel()
-			return cancelled(ctx, false)
+			return err
 		}
 	}
 	return g.pause(ctx) // one may have been asked for meanwhile
@@ -175,10 +172,28 @@ func (g *gate) pause(ctx context.Context) error {
 		if pause <= 0 {
 			return nil
 		}
-		if err := sleep(ctx, pause); err != nil {
-			return cancelled(ctx, false)
+		if err := g.wait(ctx, pause); err != nil {
+			return err
 		}
 	}
+}
+
+// wait sleeps for d, with a place taken that is not in use.
+func (g *gate) wait(ctx context.Context, d time.Duration) error {
+	if d > 0 {
+		g.mu.Lock()
+		g.held++
+		g.mu.Unlock()
+		defer func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.held--
+		}()
+	}
+	if err := sleep(ctx, d); err != nil {
+		return cancelled(ctx)
+	}
+	return nil
 }
 
 // leave gives the place back and learns from what came of the request.
@@ -253,7 +268,6 @@ func (g *gate) free() {
 	for g.inFlight < g.limit && g.queue.Len() > 0 {
 		turn := g.queue.Remove(g.queue.Front()).(chan struct{})
 		g.inFlight++
-		g.held++
 		close(turn)
 	}
 }

@@ -62,6 +62,12 @@ func (g *gauge) enter() func() {
 	}
 }
 
+func (g *gauge) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.now
+}
+
 func gateOf(t *testing.T, client *http.Client) *gate {
 	t.Helper()
 	return client.Transport.(*seal).next.(*guard).next.(*retry).next.(*pace).gate
@@ -262,7 +268,6 @@ func TestPaceSharesThePause(t *testing.T) {
 			if first {
 				mu.Lock()
 				until = time.Now().Add(30 * time.Second)
-				open.most = 0
 				mu.Unlock()
 				return respond(r, 429, "", "Retry-After", "30"), nil
 			}
@@ -284,6 +289,30 @@ func TestPaceSharesThePause(t *testing.T) {
 	})
 }
 
+// A burst of refusals halves once; the next round halves again.
+func TestGateHalvesOncePerRound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(connectors.Limits{}, time.Minute)
+		slow := &fault{class: connectors.Throttled, slow: true, wait: Wait{Delay: time.Second}}
+		for _, want := range []int{8, 4, 2, 1, 1} {
+			tickets := make([]ticket, g.limit)
+			for i := range tickets {
+				var err error
+				if tickets[i], _, err = g.enter(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, ticket := range tickets {
+				g.leave(ticket, "GET", slow)
+			}
+			if g.limit != want {
+				t.Errorf("limit %d, want %d", g.limit, want)
+			}
+		}
+	})
+}
+
 // Too many at once is no reason to pause (Okta answers limit and remaining 0 and
 // a reset that is only an estimate).
 func TestPaceConcurrentLimit(t *testing.T) {
@@ -298,9 +327,8 @@ func TestPaceConcurrentLimit(t *testing.T) {
 		}
 		traffic := new(connectors.Traffic)
 		client := fake(t, Config{Reset: reset, Runtime: connectors.Runtime{Traffic: traffic}}, func(r *http.Request) (*http.Response, error) {
-			leave := open.enter()
-			defer leave()
-			over := open.now > 5
+			defer open.enter()()
+			over := open.count() > 5
 			time.Sleep(20 * time.Millisecond)
 			if over {
 				return respond(r, 429, "", "X-Rate-Limit-Limit", "0"), nil

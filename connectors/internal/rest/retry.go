@@ -145,10 +145,6 @@ func (t *retry) decide(r *http.Request, f *fault, tried *attempts, steps *backof
 		}
 		tried.waited += delay
 		return delay, true
-	case f.cause != nil && f.sent && !safe:
-		f.class = connectors.Lost
-		f.text += " after the request was sent: it may have happened"
-		return 0, false
 	case f.class != connectors.Transient && f.class != connectors.Incomplete:
 		return 0, false
 	case f.sent && !safe:

@@ -67,8 +67,8 @@ type scheduled struct {
 
 // Inject schedules faults, after those already there.
 func (s *Server) Inject(faults ...Fault) {
-	s.state.Lock()
-	defer s.state.Unlock()
+	s.schedule.Lock()
+	defer s.schedule.Unlock()
 	for _, f := range faults {
 		s.faults = append(s.faults, &scheduled{Fault: f})
 	}
@@ -76,15 +76,15 @@ func (s *Server) Inject(faults ...Fault) {
 
 // ClearFaults drops every fault.
 func (s *Server) ClearFaults() {
-	s.state.Lock()
-	defer s.state.Unlock()
+	s.schedule.Lock()
+	defer s.schedule.Unlock()
 	s.faults = nil
 }
 
 // Fired returns how often the fault with that ID has fired.
 func (s *Server) Fired(id string) int {
-	s.state.Lock()
-	defer s.state.Unlock()
+	s.schedule.Lock()
+	defer s.schedule.Unlock()
 	fired := 0
 	for _, f := range s.faults {
 		if f.ID == id {
@@ -96,8 +96,8 @@ func (s *Server) Fired(id string) int {
 
 // Unfired names every fault that fired less often than it must.
 func (s *Server) Unfired() []string {
-	s.state.Lock()
-	defer s.state.Unlock()
+	s.schedule.Lock()
+	defer s.schedule.Unlock()
 	var names []string
 	for _, f := range s.faults {
 		if f.fired < f.MinFires {
@@ -178,8 +178,8 @@ func (s *Server) strike(c *call) bool {
 }
 
 func (s *Server) due(r *http.Request) (Effect, bool) {
-	s.state.Lock()
-	defer s.state.Unlock()
+	s.schedule.Lock()
+	defer s.schedule.Unlock()
 	for _, f := range s.faults {
 		if f.Match != nil && !f.Match(r) {
 			continue

@@ -69,12 +69,14 @@ type Server struct {
 
 	state   sync.Mutex // guards what follows
 	counts  map[string]int
-	faults  []*scheduled
 	windows map[string]*window
 	flying  int
 	tokens  map[string]grant
 	spent   map[string]bool // jti seen
 	leaked  int
+
+	schedule sync.Mutex // guards faults; a Match may call any other method
+	faults   []*scheduled
 }
 
 type window struct {

@@ -189,9 +189,10 @@ func (s *Server) Wipe() error {
 }
 
 // Counts returns how many users, groups and memberships there are.
-func (s *Server) Counts() (users, groups, memberships int) {
+func (s *Server) Counts() (int, int, int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	memberships := 0
 	for _, g := range s.store.shelves[identity.Group].order {
 		memberships += g.members.len()
 	}

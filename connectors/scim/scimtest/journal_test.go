@@ -132,6 +132,7 @@ func TestKilled(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = child.Process.Kill() }) // wherever the test ends
 	base := ""
 	for lines := bufio.NewScanner(out); base == "" && lines.Scan(); {
 		base, _ = strings.CutPrefix(lines.Text(), "serving ")

@@ -282,7 +282,12 @@ func (e comparison) sortKey(doc map[string]any) string {
 }
 
 func (s *Server) listAnswer(head []byte, page []*resource, views map[identity.Kind]view, name string) *answer {
-	b := append(head, `,"`+name+`":[`...)
+	const overhead = 512 // of id and meta, roughly
+	size := len(head) + overhead
+	for _, r := range page {
+		size += len(r.attrs) + overhead
+	}
+	b := append(append(make([]byte, 0, size), head...), `,"`+name+`":[`...)
 	for i, r := range page {
 		if i > 0 {
 			b = append(b, ',')

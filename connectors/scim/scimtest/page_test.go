@@ -84,7 +84,8 @@ func TestCursors(t *testing.T) {
 	for i := range 7 {
 		h.user(fmt.Sprintf("u%d@example.com", i), "")
 	}
-	walk := func(query string, between func()) (pages []string) {
+	walk := func(query string, between func()) []string {
+		var pages []string
 		cursor := ""
 		for range 10 {
 			r := h.do("GET", "/Users?"+query+"&cursor="+url.QueryEscape(cursor), "")

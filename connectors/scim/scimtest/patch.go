@@ -122,7 +122,9 @@ func (s *Server) readOperations(c *call) ([]operation, error) {
 	return out, nil
 }
 
-func (s *Server) readOperation(h *Hazards, m map[string]any) (o operation, ignored bool, err error) {
+// readOperation reads one operation; true says that a hazard ignores it.
+func (s *Server) readOperation(h *Hazards, m map[string]any) (operation, bool, error) {
+	var o operation
 	var path any
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		switch strings.ToLower(name) {

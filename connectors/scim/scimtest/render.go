@@ -75,13 +75,10 @@ func splitNames(values []string) []string {
 
 // appendTo writes one resource. The caller holds the lock for reading.
 func (v view) appendTo(b []byte, r *resource) []byte {
-	whole := v.whole(nil, r)
 	if !v.chosen && len(v.without) == 0 {
-		return append(b, whole...)
+		return v.whole(b, r)
 	}
-	var doc map[string]any
-	_ = json.Unmarshal(whole, &doc)
-	return append(b, encode(v.project(v.s.typeOf(r.kind), doc))...)
+	return append(b, encode(v.project(v.s.typeOf(r.kind), v.document(r)))...)
 }
 
 // whole writes the resource with everything it has.

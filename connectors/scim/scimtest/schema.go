@@ -109,8 +109,8 @@ func (t *resourceType) extension(urn string) *schema {
 
 // splitURN takes a known schema URN off the front of an attribute name. The
 // extension is nil for the core schema. A name that is the URN of an extension
-// alone leaves an empty rest; ok is false for a URN nobody knows.
-func (t *resourceType) splitURN(text string) (extension *schema, rest string, ok bool) {
+// alone leaves an empty rest; false means a URN nobody knows.
+func (t *resourceType) splitURN(text string) (*schema, string, bool) {
 	if len(text) < 4 || !strings.EqualFold(text[:4], "urn:") {
 		return nil, text, true
 	}

@@ -74,10 +74,10 @@ func (s *Server) Close() error {
 	return s.journal.file.Close()
 }
 
-// Start serves on a free loopback port. The URL includes the base path; stop
-// ends the listener and every connection, and Close is still to be called where
-// a file is used.
-func (s *Server) Start() (base string, stop func()) {
+// Start serves on a free loopback port. It returns the URL, base path
+// included, and a function that ends the listener and every connection; Close
+// is still to be called where a file is used.
+func (s *Server) Start() (string, func()) {
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic("scimtest: no loopback port to listen on: " + err.Error())

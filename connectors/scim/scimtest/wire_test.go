@@ -74,7 +74,7 @@ func TestWireHazards(t *testing.T) {
 
 const readAtMost = 1 << 20
 
-func post(t *testing.T, url, body string) (status, read int, err error) {
+func post(t *testing.T, url, body string) (int, int, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
