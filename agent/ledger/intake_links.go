@@ -26,7 +26,12 @@ type groupRead struct {
 	state  sql.NullString
 	given  sql.NullBool
 	reason sql.NullString
-	start  int64 // events up to here belong to an earlier telling of the group
+	// Events up to start belong to an earlier telling of the group, those up
+	// to base to one before the last that gave all members at once.
+	start int64
+	whole sql.NullInt64 // when all members were last given at once
+	base  int64
+	gone  sql.NullInt64 // when the group was last said to be gone
 }
 
 // judgeLinks decides for every group of the read how its links follow. Only rows
@@ -39,12 +44,16 @@ func (c *commit) judgeLinks(ctx context.Context) error {
 		  -- A group told twice: the later telling counts, unless it names nobody
 		  -- and only closes the group once more.
 		  COALESCE((SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.ord < f.ord AND (f.given = 1 OR EXISTS (
-		    SELECT 1 FROM temp.intake_link k WHERE k.grp = u.grp AND k.ord > e.ord AND k.ord < f.ord))), 0)
+		    SELECT 1 FROM temp.intake_link k WHERE k.grp = u.grp AND k.ord > e.ord AND k.ord < f.ord))), 0),
+		  w.ord, COALESCE((SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.ord < w.ord), 0),
+		  (SELECT max(s.ord) FROM temp.intake_object s WHERE s.kind = 'group' AND s.id = u.grp AND s.op = 'gone')
 		FROM (SELECT grp FROM temp.intake_close UNION SELECT grp FROM temp.intake_link
 		      UNION SELECT id FROM temp.intake_object WHERE kind = 'group') u
 		JOIN main.mirror_object o ON o.source = ? AND o.kind = 'group' AND o.id = u.grp AND o.state <> 'gone'
 		LEFT JOIN temp.intake_touched t ON t.kind = 'group' AND t.id = u.grp
 		LEFT JOIN temp.intake_close f ON f.grp = u.grp AND f.ord = (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp)
+		LEFT JOIN temp.intake_close w ON w.grp = u.grp AND w.ord = (
+		  SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.given = 1)
 		ORDER BY u.grp`, c.source())
 	if err != nil {
 		return err
@@ -53,7 +62,7 @@ func (c *commit) judgeLinks(ctx context.Context) error {
 	for rows.Next() {
 		var g groupRead
 		if err := rows.Scan(&g.id, &g.mirrored, &g.why, &g.touched, &g.lastLink,
-			&g.closed, &g.state, &g.given, &g.reason, &g.start); err != nil {
+			&g.closed, &g.state, &g.given, &g.reason, &g.start, &g.whole, &g.base, &g.gone); err != nil {
 			return err
 		}
 		mode, state, why := c.judge(&g)
@@ -82,15 +91,23 @@ func (c *commit) judge(g *groupRead) (string, LinksState, string) {
 	}
 	switch LinksState(g.state.String) {
 	case LinksComplete:
-		if c.full(identity.Group) || c.cp.Only || g.given.Bool || fresh {
-			return linksReplace, LinksComplete, ""
-		}
-		g.start = 0
-		if g.mirrored == LinksComplete {
+		switch {
+		case c.full(identity.Group) || c.cp.Only:
+		case g.whole.Valid:
+			g.start = g.base
+		case fresh || g.gone.Valid:
+			// A group that was not there a moment ago is told from nothing.
+			g.start = 0
+		case g.mirrored == LinksComplete:
+			g.start = 0
 			return linksApply, LinksComplete, ""
+		default:
+			// What changed is known, but not what it changed.
+			g.start = 0
+			return linksApply, LinksUnknown, g.why
 		}
-		// What changed is known, but not what it changed.
-		return linksApply, LinksUnknown, g.why
+		g.start = max(g.start, g.gone.Int64)
+		return linksReplace, LinksComplete, ""
 	case LinksUnchanged:
 		if g.mirrored == LinksComplete {
 			return linksKeep, LinksComplete, ""

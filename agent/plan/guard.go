@@ -106,7 +106,7 @@ type Limits struct {
 	Max   map[Class]int
 	Share map[Class]float64
 	// Floor is the number of removals, and the size of a group, up to which
-	// no rule trips but vanished, wrong_target and configuration.
+	// no rule trips but emptied, vanished, wrong_target and configuration.
 	Floor int
 }
 
@@ -172,8 +172,8 @@ func (t *Tally) Judge(l Limits) Guard {
 		if n > 0 && t.byConfig[class] > 0 {
 			trips = append(trips, Trip{Rule: RuleConfig, Kind: class, Count: t.byConfig[class], Of: owned})
 		}
-		if present, read := t.Present[class]; read && present == 0 && n > l.Floor {
-			trips = append(trips, Trip{Rule: RuleEmptied, Kind: class, Count: n, Of: owned, Limit: float64(l.Floor)})
+		if present, read := t.Present[class]; read && present == 0 && n > 0 {
+			trips = append(trips, Trip{Rule: RuleEmptied, Kind: class, Count: n, Of: owned})
 		}
 		if n <= l.Floor {
 			continue

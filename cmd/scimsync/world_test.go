@@ -234,3 +234,5 @@ func (w *world) must(err error) {
 		w.t.Fatal(err)
 	}
 }
+
+func itoa(n int) string { return fmt.Sprint(n) }

@@ -127,7 +127,7 @@ func TestOnlyInWholeOrg(t *testing.T) {
 		{Kind: identity.User, ID: "u004"}, {Kind: identity.User, Name: "a/b@example.com"},
 		{Kind: identity.User, ID: "p001@example.com"}, // a login is no id
 		{Kind: identity.User, ID: ".."}, {Kind: identity.User, ID: "a/../b?c#d"},
-		{Kind: identity.Group, Name: `he said "R&D"`},
+		{Kind: identity.Group, Name: `He said "R&D"`},
 	}})
 	mustBeWhole(t, got)
 	if want := []identity.Ref{user("u004"), user("u005"), group("g3")}; !slices.Equal(got.order, want) {

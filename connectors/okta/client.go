@@ -151,8 +151,8 @@ func pathOf(target string) string {
 	return path
 }
 
-// segment escapes an id for use in a path. The transport refuses an id of dots
-// alone, which would climb.
+// segment escapes an id or login for use in a path. The transport refuses what
+// would climb.
 func segment(id string) string { return url.PathEscape(id) }
 
 // undecoded keeps the SDK from decoding answers into its own generic values: it

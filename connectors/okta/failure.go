@@ -54,8 +54,6 @@ func rateReset(h http.Header) rest.Wait {
 	if err != nil || reset <= 0 {
 		return rest.Wait{}
 	}
-	// The reset names a second and the Date is cut to one: a second more is
-	// sure to be after it.
-	delay := time.Unix(reset, 0).Sub(dateOf(h)) + time.Second
-	return rest.Wait{Delay: max(delay, time.Second)}
+	// Date is cut to a second, so the difference is never too short.
+	return rest.Wait{Delay: max(time.Unix(reset, 0).Sub(dateOf(h)), time.Second)}
 }

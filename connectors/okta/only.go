@@ -75,7 +75,7 @@ func (r *reading) onlyUser(ctx context.Context, key connectors.Key, send func(..
 // assignedUser reads the assignment of one user to the app; found is false
 // where there is none.
 func (r *reading) assignedUser(ctx context.Context, ref identity.Ref) (connectors.Event, bool, error) {
-	if dots(ref.ID) {
+	if !isID(ref.ID) {
 		return nil, false, nil
 	}
 	var u wireAppUser
@@ -98,13 +98,13 @@ func (r *reading) assignedUser(ctx context.Context, ref identity.Ref) (connector
 // part of a login before the @ as well: an answer that is somebody else is
 // nobody.
 func (r *reading) findUser(ctx context.Context, key connectors.Key) (wireUser, answer, error) {
-	name := cmp.Or(key.ID, key.Name)
-	if dots(name) {
-		return wireUser{}, answer{}, absent("no user has this id or login")
-	}
-	if key.ID == "" && strings.Contains(key.Name, "/") {
+	if key.ID == "" && (strings.Contains(key.Name, "/") || strings.Trim(key.Name, ".") == "") {
 		return r.filterUser(ctx, key)
 	}
+	if key.ID != "" && !isID(key.ID) {
+		return wireUser{}, answer{}, absent("no user has this id")
+	}
+	name := cmp.Or(key.ID, key.Name)
 	var u wireUser
 	a, err := r.client.object(ctx, "/api/v1/users/"+segment(name), &u)
 	if err != nil {
@@ -119,8 +119,8 @@ func (r *reading) findUser(ctx context.Context, key connectors.Key) (wireUser, a
 	return u, a, nil
 }
 
-// filterUser looks up a login that Okta cannot take in a path because it holds a
-// slash.
+// filterUser looks up a login that cannot be put into a path: one that holds a
+// slash, or nothing but dots.
 func (r *reading) filterUser(ctx context.Context, key connectors.Key) (wireUser, answer, error) {
 	target := "/api/v1/users?" + url.Values{"limit": {"2"}, "filter": {"profile.login eq " + quoted(key.Name)}}.Encode()
 	a, err := r.client.get(ctx, target)
@@ -140,9 +140,9 @@ func (r *reading) filterUser(ctx context.Context, key connectors.Key) (wireUser,
 	return wireUser{}, answer{}, absent("no user has this login")
 }
 
-// dots reports whether an id is nothing but dots: no object's is, and in a path
-// it would climb.
-func dots(id string) bool { return strings.Trim(id, ".") == "" }
+// isID reports whether an object of Okta may have this id. What may not is
+// absent, and is not put into a path.
+func isID(id string) bool { return objectID.MatchString(id) }
 
 // absent is the error Okta gives for what does not exist.
 func absent(why string) error {
@@ -174,7 +174,7 @@ func (r *reading) groupByID(ctx context.Context, id string, send func(...connect
 	var g wireGroup
 	var a answer
 	err := absent("no group has this id")
-	if !dots(id) {
+	if isID(id) {
 		a, err = r.client.object(ctx, "/api/v1/groups/"+segment(id), &g)
 	}
 	if err == nil && groupID(g) != id {

@@ -59,7 +59,8 @@ const readsAtOnce = 8
 
 var _ connectors.Validator = (*Settings)(nil)
 
-var appID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+// objectID is the form of Okta's ids; longer than they are today.
+var objectID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
 // Validate returns every mistake in the settings. Nothing is read or sent.
 func (s *Settings) Validate() []connectors.SettingError {
@@ -87,7 +88,7 @@ func (s *Settings) Validate() []connectors.SettingError {
 	if s.PrivateKey != nil {
 		mistakes = append(mistakes, s.PrivateKey.validate()...)
 	}
-	if s.App != "" && !appID.MatchString(s.App) {
+	if s.App != "" && !objectID.MatchString(s.App) {
 		add("app", "%q is not an app id: it is the part after /app/…/instance/ in the address of the app in the admin console, such as 0oa1example", s.App)
 	}
 	if s.SSOApp != "" {

@@ -278,3 +278,34 @@ func TestMinimumRequests(t *testing.T) {
 		t.Errorf("%d groups closed, want 50", len(warm.states))
 	}
 }
+
+// BenchmarkRead reads a synthetic org in full over loopback; ns/op is per read.
+func BenchmarkRead(b *testing.B) {
+	server, err := oktatest.New(oktatest.Synthetic(10_000, 500, 50_000, 1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	web := httptest.NewServer(server)
+	defer web.Close()
+	path := filepath.Join(b.TempDir(), "token")
+	if err := os.WriteFile(path, []byte(oktatest.DefaultToken), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	source, err := okta.Open(okta.Settings{URL: web.URL, Token: connectors.Secret{File: path}}, connectors.Runtime{Traffic: new(connectors.Traffic)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		events := 0
+		for _, err := range source.Read(b.Context(), everything()) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			events++
+		}
+		if events < 11_000 {
+			b.Fatalf("%d events", events)
+		}
+	}
+}

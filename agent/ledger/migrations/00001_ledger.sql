@@ -32,7 +32,6 @@ CREATE TABLE mirror_link (
   member_id   TEXT NOT NULL,
   PRIMARY KEY (source, group_id, member_kind, member_id)
 ) WITHOUT ROWID;
-CREATE INDEX mirror_link_member ON mirror_link (source, member_kind, member_id);
 
 -- Ownership: what scimsync created or adopted, and may therefore change.
 CREATE TABLE owned (

@@ -82,6 +82,7 @@ func parse(t *testing.T, text string) *url.URL {
 	return u
 }
 
+//nolint:revive // t comes first in test helpers
 func request(t *testing.T, ctx context.Context, method, address, body string) *http.Request {
 	t.Helper()
 	var reader io.Reader
@@ -124,13 +125,6 @@ func wantText(t *testing.T, err error, parts ...string) {
 			t.Errorf("%q is not in the error: %v", part, err)
 		}
 	}
-}
-
-// secretIn sets an environment variable. The test cannot be parallel.
-func secretIn(t *testing.T, value string) connectors.Secret {
-	t.Helper()
-	t.Setenv("REST_TEST_SECRET", value)
-	return connectors.Secret{Env: "REST_TEST_SECRET"}
 }
 
 // logged is a runtime that logs everything to a buffer.

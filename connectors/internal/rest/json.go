@@ -19,7 +19,7 @@ import (
 // Incomplete after a read, Lost after a POST or PATCH, which seem to have
 // happened.
 func ReadJSON(resp *http.Response, v any) error {
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // all that is wanted has been read
 	body, err := readAll(resp.Body)
 	if err == nil {
 		err = decode(resp.Header, body, v)

@@ -131,10 +131,10 @@ func (t *retry) decide(r *http.Request, f *fault, tried *attempts, steps *backof
 		delay := max(demand, min(step, t.patience.longest))
 		if demand > 0 {
 			// Not all at once when the wait is over.
-			delay = demand + rand.N(min(demand/10, time.Second)+1)
+			delay = demand + rand.N(min(demand/10, time.Second)+1) //nolint:gosec // jitter
 		}
 		if f.wait.Concurrent {
-			delay = t.patience.first + rand.N(t.patience.first)
+			delay = t.patience.first + rand.N(t.patience.first) //nolint:gosec // jitter
 		}
 		over := f.final || demand > t.patience.longest && !f.wait.Concurrent ||
 			tried.waited+delay > t.patience.budget || tried.slowed >= t.patience.slowed

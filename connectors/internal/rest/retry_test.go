@@ -26,7 +26,7 @@ func status(code int, headers ...string) step {
 }
 
 // sentLost has the request written and no answer come.
-func sentLost(r *http.Request) (*http.Response, error) { return nil, io.EOF }
+func sentLost(*http.Request) (*http.Response, error) { return nil, io.EOF }
 
 func dialRefused(r *http.Request) (*http.Response, error) {
 	notSent(r)

@@ -149,7 +149,7 @@ func Wrap(op string, ref identity.Ref, err error) error {
 		}
 	}
 	out := *typed
-	if isTyped && !isURL && error(typed) != err {
+	if isTyped && !isURL && typed.Error() != err.Error() {
 		// Words that a vendor put around it are worth keeping.
 		out.Op, out.Ref, out.Err = "", identity.Ref{}, err
 	}

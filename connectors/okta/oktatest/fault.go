@@ -149,7 +149,7 @@ func (s *Server) strike(c *call) bool {
 		case ThrottleConcurrent:
 			setRate(h, 0, 0, c.now.Add(time.Minute))
 		default:
-			setRate(h, 600, 0, c.now.Add(time.Second))
+			setRate(h, 600, 0, c.now)
 		}
 		c.fail(failure{status: http.StatusTooManyRequests, code: "E0000047", summary: "API call exceeded rate limit due to too many requests."})
 	case effect.Status != 0 && (effect.Body != "" || effect.Header != nil):
