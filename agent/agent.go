@@ -26,6 +26,8 @@ type Agent struct {
 	// Siblings are the names of every sync on the source, this one included:
 	// a change in the mirror concerns them all.
 	Siblings []string
+	// Keep is how long the journal is kept; 0 is for ever.
+	Keep     time.Duration
 	Log      *slog.Logger
 	Progress Progress
 	// Now is the clock.
@@ -100,11 +102,19 @@ type Cycle struct {
 	reappeared map[identity.Ref]bool
 	emptied    []emptied
 	notes      []string
-	// saved says that the plan was read from a file; stale counts its
-	// changes that no longer fit.
-	saved bool
+	// partial says that the plan is not about everything: it was read from a
+	// file, or is for selected objects. Such a run proves nothing about the
+	// rest.
+	partial bool
+	// stale counts the changes of a saved plan that no longer fit.
 	stale int
+	// began is when this cycle began to read: what others write from then on
+	// is left to the next cycle.
+	began time.Time
 }
+
+// narrow reports whether the cycle is about selected objects only.
+func (c *Cycle) narrow() bool { return c.partial && c.lease == nil }
 
 // profile is what the session says of the target, and what earlier runs learned
 // of it.
@@ -143,15 +153,30 @@ type Selector struct {
 
 // Prepare reads both sides and plans. The caller closes the cycle.
 func (a *Agent) Prepare(ctx context.Context, o Options) (*Cycle, error) {
-	lease, err := a.Ledger.Lock(ctx, holder(), a.locks(o)...)
-	if err != nil {
+	c := &Cycle{agent: a, began: a.Now(), reappeared: map[identity.Ref]bool{}}
+	if len(o.Only) > 0 {
+		c.partial = true
+		if err := a.prepareOnly(ctx, c, o); err != nil {
+			return nil, c.closeOn(err)
+		}
+		return c, nil
+	}
+	var err error
+	if c.lease, err = a.Ledger.Lock(ctx, holder(), a.locks()...); err != nil {
 		return nil, err
 	}
-	c := &Cycle{agent: a, lease: lease, reappeared: map[identity.Ref]bool{}}
 	if err := a.prepare(ctx, c, o); err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, c.closeOn(err)
 	}
 	return c, nil
+}
+
+// closeOn closes the cycle when there is an error, and returns it.
+func (c *Cycle) closeOn(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, c.Close())
 }
 
 func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
@@ -175,7 +200,7 @@ func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
 	return a.compare(ctx, c, o)
 }
 
-func (a *Agent) locks(Options) []string {
+func (a *Agent) locks() []string {
 	return []string{"sync:" + a.Sync.Name, "source:" + a.Sync.Source.Name, "target:" + a.Sync.Target.Name}
 }
 

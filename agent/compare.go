@@ -46,7 +46,11 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 			c.counts.unoffered = true
 			continue
 		}
-		if err := a.desire(ctx, c, k); err != nil {
+		desire := a.desire
+		if c.narrow() {
+			desire = a.desireSelected
+		}
+		if err := desire(ctx, c, k); err != nil {
 			return err
 		}
 		if err := a.observe(ctx, c, k); err != nil {
@@ -67,6 +71,11 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 			return err
 		}
 		if k == identity.Group && a.links() {
+			if c.narrow() {
+				if err := w.selectLinked(ctx); err != nil {
+					return err
+				}
+			}
 			if err := w.members(ctx); err != nil {
 				return err
 			}

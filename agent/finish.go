@@ -40,6 +40,9 @@ func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options, names []nam
 		Steps: c.scratch.Steps(ctx),
 		Notes: c.notes,
 	}
+	if c.narrow() {
+		p.Cycle = plan.Delta
+	}
 	if p.Skipped, err = c.scratch.Skipped(ctx); err != nil {
 		return err
 	}

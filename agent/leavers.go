@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 
-	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
@@ -57,7 +56,7 @@ func (a *Agent) classify(ctx context.Context, c *Cycle, k identity.Kind) error {
 
 func (a *Agent) leaversDiffer() bool {
 	l := a.Sync.Users.Leavers
-	return l.Gone != l.Unassigned && (l.Gone != configs.LeaveKeep || l.Unassigned != configs.LeaveKeep)
+	return l.Gone != l.Unassigned || l.Disabled != l.Unassigned
 }
 
 // whyGone returns the cause of an object's absence, as far as it is known.
@@ -66,8 +65,8 @@ func (a *Agent) whyGone(ctx context.Context, ref identity.Ref) (identity.Cause, 
 	if err != nil {
 		return "", err
 	}
-	if cause := identity.Cause(m.Why); found && (cause == identity.CauseUnassigned || cause == identity.CauseGone) {
-		return cause, nil
+	if found && m.Why != "" {
+		return identity.Cause(m.Why), nil
 	}
 	return identity.CauseGone, nil
 }

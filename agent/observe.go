@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,7 +16,7 @@ import (
 func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 	what := "read " + k.Plural() + " of target " + a.Sync.Target.Name
 	a.Progress.Phase("reading "+k.Plural()+" of "+a.Sync.Target.Name, 0)
-	if !c.profile().Listable {
+	if c.narrow() || !c.profile().Listable {
 		return incomplete(what, a.lookUpAll(ctx, c, k))
 	}
 	err := c.scratch.Load(ctx, func() error {
@@ -43,53 +44,41 @@ func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 // them further.
 const lookups = 16
 
-// found is one answer of a look-up.
-type found struct {
-	entries []identity.Entry
-}
-
 // lookUpAll finds each object on its own: what is owned by its id, the rest by
 // its keys.
 func (a *Agent) lookUpAll(ctx context.Context, c *Cycle, k identity.Kind) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(lookups + 1)
-	results := make(chan found)
-	done := make(chan error, 1)
-	go func() { done <- a.collect(ctx, c, k, results) }()
-	feed := func(matches []connectors.Match) {
+	questions, err := c.questions(ctx, k, a.matchPaths(k))
+	if err != nil {
+		return err
+	}
+	group, asking := errgroup.WithContext(ctx)
+	group.SetLimit(lookups)
+	answers := make(chan []identity.Entry, lookups)
+	collected := make(chan error, 1)
+	go func() { collected <- a.collect(ctx, c, k, answers) }()
+	for _, matches := range questions {
 		group.Go(func() error {
-			entries, err := a.lookUp(ctx, c, k, matches)
-			if err != nil {
-				return err
+			entries, err := a.lookUp(asking, c, k, matches)
+			if err == nil {
+				answers <- entries // the collector reads to the end
 			}
-			select {
-			case results <- found{entries}:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+			return err
 		})
 	}
-	for _, matches := range c.wanted(ctx, a, k) {
-		feed(matches)
-	}
-	err := group.Wait()
-	close(results)
-	if collected := <-done; err == nil {
-		err = collected
-	}
-	return err
+	err = group.Wait()
+	close(answers)
+	return errors.Join(err, <-collected)
 }
 
 // collect writes what look-ups found. The scratch room has one writer.
-func (a *Agent) collect(ctx context.Context, c *Cycle, k identity.Kind, results <-chan found) error {
+func (a *Agent) collect(ctx context.Context, c *Cycle, k identity.Kind, answers <-chan []identity.Entry) error {
 	var problem error
-	for r := range results {
+	for entries := range answers {
 		if problem != nil {
 			continue
 		}
 		problem = c.scratch.Load(ctx, func() error {
-			for _, e := range r.entries {
+			for _, e := range entries {
 				if err := c.scratch.PutLive(ctx, k, e, keysOf(e, a.keyPaths(k))); err != nil {
 					return err
 				}
@@ -132,22 +121,22 @@ func (a *Agent) lookUp(ctx context.Context, c *Cycle, k identity.Kind, matches [
 	return nil, nil
 }
 
-// wanted returns, per object, the keys to look it up by.
-func (c *Cycle) wanted(ctx context.Context, a *Agent, k identity.Kind) [][]connectors.Match {
+// questions returns, per object, the keys to look it up by.
+func (c *Cycle) questions(ctx context.Context, k identity.Kind, by []string) ([][]connectors.Match, error) {
 	var out [][]connectors.Match
 	for j, err := range c.scratch.Objects(ctx, k) {
 		if err != nil {
-			return nil
+			return nil, err
 		}
-		out = append(out, matchesOf(j, a.matchPaths(k)))
+		out = append(out, matchesOf(j, by))
 	}
 	for j, err := range c.scratch.Leavers(ctx, k) {
 		if err != nil {
-			return nil
+			return nil, err
 		}
 		out = append(out, matchesOf(j, nil))
 	}
-	return out
+	return out, nil
 }
 
 func matchesOf(j ledger.Joined, by []string) []connectors.Match {

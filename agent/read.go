@@ -68,7 +68,7 @@ func (a *Agent) read(ctx context.Context, c *Cycle) error {
 
 // pour moves the events of a read into the intake and returns the Checkpoint
 // that ends it. A sequence without one is incomplete, whatever it says.
-func (a *Agent) pour(ctx context.Context, q connectors.Query, in *ledger.Intake) (connectors.Checkpoint, error) {
+func (a *Agent) pour(ctx context.Context, q connectors.Query, in events) (connectors.Checkpoint, error) {
 	var checkpoint *connectors.Checkpoint
 	for event, err := range a.Source.Read(ctx, q) {
 		switch {
@@ -94,7 +94,17 @@ func (a *Agent) pour(ctx context.Context, q connectors.Query, in *ledger.Intake)
 	return *checkpoint, nil
 }
 
-func take(in *ledger.Intake, event connectors.Event) error {
+// events takes what a read yields; a ledger.Intake does.
+type events interface {
+	Upsert(r identity.Record) error
+	Gone(ref identity.Ref, why identity.Cause) error
+	Link(group, member identity.Ref) error
+	Unlink(group, member identity.Ref) error
+	Unreadable(ref identity.Ref, why string) error
+	Links(group identity.Ref, members []identity.Ref, state, why string) error
+}
+
+func take(in events, event connectors.Event) error {
 	switch e := event.(type) {
 	case connectors.Upsert:
 		return in.Upsert(e.Record)

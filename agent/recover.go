@@ -19,6 +19,9 @@ func (a *Agent) recover(ctx context.Context, c *Cycle) error {
 		if err != nil {
 			return err
 		}
+		if intent.Cycle == cycleOnly && a.Now().Sub(intent.IntentAt) < onDemandTime {
+			continue // a run on demand, which takes no lock, may be going on
+		}
 		o := ledger.Outcome{
 			Run: intent.Run, Seq: intent.Seq, At: a.Now(), Ref: intent.Change.Ref, TargetID: intent.Change.TargetID,
 			Outcome: plan.Failed, Error: "the run ended before the answer; compared anew by the next one",

@@ -48,7 +48,10 @@ func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error)
 		return result, err
 	}
 	run := ledger.Run{
-		ID: c.Plan.ID, Sync: a.Sync.Name, Cycle: string(c.Plan.Cycle), ConfigHash: c.Plan.ConfigHash, Started: a.Now(),
+		ID: c.Plan.ID, Sync: a.Sync.Name, Cycle: string(c.Plan.Cycle), ConfigHash: c.Plan.ConfigHash, Started: c.began,
+	}
+	if c.partial {
+		run.Cycle = cycleOnly
 	}
 	if err := a.Ledger.StartRun(ctx, run); err != nil {
 		return result, err
@@ -127,7 +130,7 @@ func (c *Cycle) settleOwnership(ctx context.Context) error {
 func (c *Cycle) end(ctx context.Context, r Result, failure error) error {
 	a := c.agent
 	complete := failure == nil && r.Report.Stopped == nil
-	if complete && !c.saved {
+	if complete && !c.partial {
 		if err := c.scratch.FinishCycle(ctx, a.Now()); err != nil {
 			return err
 		}
@@ -139,10 +142,17 @@ func (c *Cycle) end(ctx context.Context, r Result, failure error) error {
 			return err
 		}
 	}
-	if err := c.binding(ctx, complete && !c.saved); err != nil {
+	if err := c.binding(ctx, complete && !c.partial); err != nil {
 		return err
 	}
-	return a.Ledger.FinishRun(ctx, c.Plan.ID, a.Now(), r.Word(failure), c.Plan.Summary)
+	if err := a.Ledger.FinishRun(ctx, c.Plan.ID, a.Now(), r.Word(failure), c.Plan.Summary); err != nil {
+		return err
+	}
+	if c.partial || a.Keep <= 0 {
+		return nil
+	}
+	_, err := a.Ledger.Prune(ctx, a.Now().Add(-a.Keep))
+	return err
 }
 
 // Word says in one word how a run ended, for the ledger and for status.

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/scimsync/scimsync/agent/ledger"
@@ -22,13 +21,13 @@ func (a *Agent) PrepareSaved(ctx context.Context, p *plan.Plan) (*Cycle, error) 
 	case p.Target != a.Sync.Target.URL:
 		return nil, &StaleError{fmt.Sprintf("the plan is for %s, sync %s now goes to %s: plan again", p.Target, p.Sync, a.Sync.Target.URL)}
 	}
-	lease, err := a.Ledger.Lock(ctx, holder(), a.locks(Options{})...)
+	lease, err := a.Ledger.Lock(ctx, holder(), a.locks()...)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cycle{agent: a, lease: lease, saved: true, reappeared: map[identity.Ref]bool{}}
+	c := &Cycle{agent: a, lease: lease, partial: true, began: a.Now(), reappeared: map[identity.Ref]bool{}}
 	if err := a.prepareSaved(ctx, c, p); err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, c.closeOn(err)
 	}
 	return c, nil
 }

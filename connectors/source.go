@@ -52,15 +52,17 @@ type Query struct {
 	From Cursor
 	// Only restricts the read to these objects (and, with Links, the
 	// memberships of those groups). An object that does not exist yields
-	// Gone with its key's id. The Checkpoint has Full empty.
+	// Gone with its key's id; a name that nobody has yields nothing. The
+	// Checkpoint has Full empty.
 	Only []Key
 	// Fields are the record fields wanted per kind, as dotted paths; a nil
-	// map wants all. The fields a source declares as always present come
-	// in any case.
+	// map, or a kind that is missing from it, wants all. The fields a source
+	// declares as always present come in any case.
 	Fields map[identity.Kind][]string
 	// Known returns the version of a group whose links are mirrored
 	// completely, so that the source may answer Links{State: Unchanged}
-	// instead of reading its members again. Nil knows nothing.
+	// instead of reading its members again. Nil knows nothing. It is called
+	// from one goroutine at a time.
 	Known func(identity.Ref) (version string, ok bool)
 }
 
@@ -82,7 +84,7 @@ type Upsert struct{ Record identity.Record }
 // reads, and why.
 type Gone struct {
 	Ref identity.Ref
-	Why identity.Cause // CauseGone or CauseUnassigned
+	Why identity.Cause // CauseGone, CauseUnassigned, or CauseDisabled for a leaver whom deactivation unassigned
 }
 
 // Link says that Member belongs to Group. Member may be a user or a group.

@@ -109,7 +109,10 @@ func (c *commit) judge(g *groupRead) (string, LinksState, string) {
 		g.start = max(g.start, g.gone.Int64)
 		return linksReplace, LinksComplete, ""
 	case LinksUnchanged:
-		if g.mirrored == LinksComplete {
+		switch {
+		case g.gone.Valid:
+			return linksKeep, LinksUnknown, "the group came back within one read and its members were not told"
+		case g.mirrored == LinksComplete:
 			return linksKeep, LinksComplete, ""
 		}
 		return linksKeep, LinksUnknown, g.why

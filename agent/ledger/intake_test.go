@@ -438,6 +438,32 @@ func TestUnknownLinksStayUnknownUntilReadWhole(t *testing.T) {
 	same(t, "dirty", dirtied(t, l), []string{"group:g"})
 }
 
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	m := open(t).Mirror("src")
+	read(t, m, full("1"), small()...)
+	known := func(want string, ok bool) {
+		t.Helper()
+		f, err := m.Known(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, known := f(group("g")); got != want || known != ok {
+			t.Errorf("known: %q, %v, want %q, %v", got, known, want, ok)
+		}
+	}
+	for _, version := range []string{"2", "", "3"} {
+		read(t, m, delta("2"), upsert(record(group("g"), version, map[string]any{"name": "G"})), closes(group("g"), LinksUnchanged),
+			upsert(record(user("a"), version, map[string]any{"login": "a@example.com", "n": 1.0})))
+		known(version, version != "")
+		if a := look(t, m).Objects[user("a")]; a.Record.Version != version {
+			t.Errorf("version %q, want %q", a.Record.Version, version)
+		}
+	}
+	read(t, m, delta("3"), unreadable(group("g"), "x"), closes(group("g"), LinksUnchanged))
+	known("", false)
+}
+
 func TestPartialDoesNotMendUnreadable(t *testing.T) {
 	t.Parallel()
 	m := open(t).Mirror("src")

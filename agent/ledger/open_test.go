@@ -308,16 +308,16 @@ func TestWritersTakeTurns(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			for n := range 10 {
-				if err := []*Ledger{l, other}[i%2].MarkDirty(t.Context(), "sync", "", user(string(rune('a'+i))+string(rune('0'+n)))); err != nil {
+			for range 10 { // each reads before it writes
+				if err := []*Ledger{l, other}[i%2].RetryDirty(t.Context(), "sync", noon(), Retry{Ref: user("a")}); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	all.Wait()
-	if n := len(dirtied(t, l)); n != 80 {
-		t.Errorf("%d of 80 writes are there", n)
+	if d, _, err := l.DirtyOf(t.Context(), "sync", user("a")); err != nil || d.Tries != 80 {
+		t.Errorf("%d of 80 writes are there, %v", d.Tries, err)
 	}
 }
 

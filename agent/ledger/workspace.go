@@ -20,7 +20,9 @@ type Workspace struct {
 	sync   string
 	source string
 	target string
-	stmts  map[string]*sql.Stmt
+	// partial says that the plan is about selected objects only.
+	partial bool
+	stmts   map[string]*sql.Stmt
 }
 
 const workspaceSchema = `
@@ -60,6 +62,8 @@ CREATE TEMP TABLE step (
 CREATE INDEX temp.step_order ON step (wave, level, seq);
 CREATE INDEX temp.step_object ON step (kind, source_id);
 CREATE INDEX temp.step_target ON step (kind, target_id);
+CREATE TEMP TABLE selected (
+  kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE grace (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE skipped (
@@ -198,6 +202,13 @@ func (w *Workspace) PutLive(ctx context.Context, k identity.Kind, e identity.Ent
 		}
 	}
 	return nil
+}
+
+// Select restricts the plan to the objects it is called for: what is owned
+// beside them is neither compared nor taken for a leaver.
+func (w *Workspace) Select(ctx context.Context, ref identity.Ref) error {
+	w.partial = true
+	return w.exec(ctx, `INSERT OR IGNORE INTO temp.selected VALUES (?, ?)`, ref.Kind, ref.ID)
 }
 
 // AssumeMembers takes the memberships that were written to a member-blind

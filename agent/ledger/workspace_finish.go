@@ -129,3 +129,49 @@ func (w *Workspace) Step(ctx context.Context, seq int64) (plan.Step, error) {
 	}
 	return steps[0], nil
 }
+
+// Selected returns the objects the plan is restricted to, by kind and id.
+func (w *Workspace) Selected(ctx context.Context) (users, groups []identity.Ref, err error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT kind, source_id FROM temp.selected ORDER BY source_id`)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var ref identity.Ref
+		if err := rows.Scan(&ref.Kind, &ref.ID); err != nil {
+			return nil, nil, err
+		}
+		if ref.Kind == identity.Group {
+			groups = append(groups, ref)
+		} else {
+			users = append(users, ref)
+		}
+	}
+	return users, groups, rows.Err()
+}
+
+// HasTeam reports whether a group already takes part in memberships.
+func (w *Workspace) HasTeam(ctx context.Context, groupID string) (bool, error) {
+	n, err := w.count(ctx, `SELECT count(*) FROM temp.team WHERE source_id = ?`, groupID)
+	return n > 0, err
+}
+
+// LiveMembers returns the target ids of everybody who is in a team now.
+func (w *Workspace) LiveMembers(ctx context.Context) ([]string, error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT DISTINCT l.member_id FROM temp.live_member l
+		JOIN temp.team t ON t.target_id = l.group_id ORDER BY l.member_id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}

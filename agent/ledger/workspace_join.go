@@ -85,7 +85,8 @@ func (w *Workspace) Leavers(ctx context.Context, k identity.Kind) iter.Seq2[Join
 			LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
 			LEFT JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
 			WHERE o.sync = ? AND o.kind = ? AND o.source_id > ? AND (d.state IS NULL OR d.state = 'out')
-			ORDER BY o.source_id LIMIT ?`, w.sync, k, after, batch)
+			  AND (? = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = o.kind AND s.source_id = o.source_id))
+			ORDER BY o.source_id LIMIT ?`, w.sync, k, after, w.partial, batch)
 		if err != nil {
 			return nil, "", err
 		}

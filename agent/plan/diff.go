@@ -228,7 +228,7 @@ func depart(o Object, p Policy, cause identity.Cause) ([]identity.Change, string
 		return nil, reason + ", but the target cannot deactivate: set leavers to delete or keep"
 	}
 	c := change(o, identity.Deactivate, cause, reason)
-	c.Attributes = []identity.Attribute{{Path: "active", Before: true, After: false}}
+	c.Attributes = []identity.Attribute{{Path: "active", Before: o.Live.Attrs["active"], After: false}}
 	return []identity.Change{c}, ""
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/scimsync/scimsync/identity"
 )
@@ -105,6 +106,7 @@ func Digest(p *Plan) (string, error) {
 	hash := sha256.New()
 	e := &encoder{w: hash}
 	e.text("{")
+	e.field("sync", p.Sync)
 	e.what(p, func(s Step) Step {
 		s.Outcome, s.Error = "", ""
 		return s
@@ -135,8 +137,30 @@ func (e *encoder) value(v any) {
 	encode := json.NewEncoder(&b)
 	encode.SetEscapeHTML(false)
 	if e.err = encode.Encode(v); e.err == nil {
-		_, e.err = e.w.Write(bytes.TrimRight(b.Bytes(), "\n"))
+		_, e.err = e.w.Write(plainReplacement(bytes.TrimRight(b.Bytes(), "\n")))
 	}
+}
+
+// plainReplacement writes U+FFFD as itself. encoding/json writes an escape where
+// it replaces a byte that is not UTF-8, but the character where it finds it, so
+// that a plan that was read back would have another digest.
+func plainReplacement(text []byte) []byte {
+	const escape = `\ufffd`
+	if !bytes.Contains(text, []byte(escape)) {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		switch {
+		case bytes.HasPrefix(text, []byte(escape)):
+			out, text = append(out, "\uFFFD"...), text[len(escape):]
+		case text[0] == '\\' && len(text) > 1:
+			out, text = append(out, text[:2]...), text[2:]
+		default:
+			out, text = append(out, text[0]), text[1:]
+		}
+	}
+	return out
 }
 
 func (e *encoder) field(name string, v any) {
@@ -227,9 +251,21 @@ type planJSON struct {
 // maxFile bounds a saved plan, in bytes.
 const maxFile = 2 << 30
 
-// Read reads a saved plan and proves each part by its digest.
-func Read(r io.Reader) ([]*Plan, error) {
-	decoder := json.NewDecoder(io.LimitReader(r, maxFile))
+// Read reads a saved plan and proves each part by its digest. The digest finds
+// damage and edits made by hand; it is no signature.
+func Read(r io.Reader) ([]*Plan, error) { return read(r, maxFile) }
+
+func read(r io.Reader, limit int64) ([]*Plan, error) {
+	bounded := &io.LimitedReader{R: r, N: limit + 1}
+	plans, err := decode(bounded)
+	if bounded.N <= 0 {
+		return nil, fmt.Errorf("not a plan that scimsync saved: it is larger than %d bytes", limit)
+	}
+	return plans, err
+}
+
+func decode(r io.Reader) ([]*Plan, error) {
+	decoder := json.NewDecoder(r)
 	decoder.DisallowUnknownFields()
 	var doc struct {
 		Version int        `json:"version"`
@@ -244,9 +280,15 @@ func Read(r io.Reader) ([]*Plan, error) {
 	if doc.Version != formatVersion {
 		return nil, fmt.Errorf("plan format %d; this scimsync reads format %d", doc.Version, formatVersion)
 	}
+	if len(doc.Syncs) == 0 {
+		return nil, errors.New("the file holds no plan: plan again and save it anew")
+	}
 	plans := make([]*Plan, len(doc.Syncs))
 	for i, j := range doc.Syncs {
 		p := j.plan()
+		if err := check(p); err != nil {
+			return nil, err
+		}
 		digest, err := Digest(p)
 		if err != nil {
 			return nil, err
@@ -257,6 +299,29 @@ func Read(r io.Reader) ([]*Plan, error) {
 		plans[i] = p
 	}
 	return plans, nil
+}
+
+// check refuses steps that this scimsync does not know how to take.
+func check(p *Plan) error {
+	for s, err := range p.Steps {
+		if err != nil {
+			return err
+		}
+		switch s.Op {
+		case identity.Create, identity.Adopt, identity.Update, identity.Reactivate, identity.Deactivate,
+			identity.Delete, identity.AddMembers, identity.RemoveMembers, identity.Release:
+		default:
+			return fmt.Errorf("the plan of sync %s wants %q of %s, which this scimsync does not know", p.Sync, s.Op, s.Ref)
+		}
+		if !slices.Contains(identity.Kinds(), s.Ref.Kind) || s.Ref.ID == "" {
+			return fmt.Errorf("the plan of sync %s: %q names no user or group", p.Sync, s.Ref)
+		}
+		if s.Place.Wave < WaveDeactivate || s.Place.Wave > WaveDeleteUsers || s.Place.Level < 0 {
+			return fmt.Errorf("the plan of sync %s: %s of %s has no place in the write order (wave %d, level %d)",
+				p.Sync, s.Op, s.Ref, s.Place.Wave, s.Place.Level)
+		}
+	}
+	return nil
 }
 
 func (j planJSON) plan() *Plan {

@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/scimsync/scimsync/identity"
 )
@@ -68,28 +70,37 @@ type Trip struct {
 func (t Trip) String() string {
 	switch t.Rule {
 	case RuleMax:
-		return fmt.Sprintf("%d %s removals, the limit is %.0f", t.Count, t.Kind, t.Limit)
+		return fmt.Sprintf("%s, the limit is %.0f", removals(t.Count, t.Kind), t.Limit)
 	case RuleShare:
-		return fmt.Sprintf("%d %s removals are %s of the %d owned, the limit is %s",
-			t.Count, t.Kind, percent(t.Count, t.Of), t.Of, fraction(t.Limit))
+		return fmt.Sprintf("%s: %s of the %d owned, the limit is %s",
+			removals(t.Count, t.Kind), percent(t.Count, t.Of), t.Of, fraction(t.Limit))
 	case RuleEmptied:
-		return fmt.Sprintf("the source shows no %s at all, %d were provisioned", t.Kind, t.Of)
+		return fmt.Sprintf("the source shows no %ss at all, %d owned", t.Kind, t.Of)
 	case RuleEmptiedGroup:
-		return fmt.Sprintf("the source shows nobody in %q, it had %d members", t.Name, t.Of)
+		return fmt.Sprintf("the source shows nobody in %q, which had %s", t.Name, counted(t.Of, "member"))
 	case RuleVanished:
 		return fmt.Sprintf("%d of %d owned %ss are not at the target: was it emptied, restored, or is it another one?",
 			t.Count, t.Of, t.Kind)
 	case RuleWrongTarget:
 		return "the target has another address than the one this state belongs to: " + t.Name
 	case RuleConfig:
-		return fmt.Sprintf("%d %s removals come from an edit of the configuration, not from the source", t.Count, t.Kind)
+		return removals(t.Count, t.Kind) + " by an edit of the configuration, not by the source"
 	case RuleCeiling:
-		return fmt.Sprintf("%d changes, --max-changes is %.0f", t.Count, t.Limit)
+		return fmt.Sprintf("%s, --max-changes is %.0f", counted(t.Count, "change"), t.Limit)
 	case RuleAllowance:
-		return fmt.Sprintf("--allow-removals is %.0f, the plan holds %d", t.Limit, t.Count)
+		return fmt.Sprintf("--allow-removals is %.0f, the guards hold %d", t.Limit, t.Count)
 	case RuleDepends:
 	}
 	return string(t.Rule)
+}
+
+func removals(n int, class Class) string { return counted(n, string(class)+" removal") }
+
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 func percent(n, of int) string {
@@ -181,10 +192,11 @@ func (t *Tally) Judge(l Limits) Guard {
 		if limit, ok := l.Max[class]; ok && n > limit {
 			trips = append(trips, Trip{Rule: RuleMax, Kind: class, Count: n, Of: owned, Limit: float64(limit)})
 		}
-		if share, ok := l.Share[class]; ok && float64(n) > share*float64(owned) {
+		if share, ok := l.Share[class]; ok && exceeds(n, owned, share) {
 			trips = append(trips, Trip{Rule: RuleShare, Kind: class, Count: n, Of: owned, Limit: share})
 		}
 	}
+	slices.SortFunc(t.emptied, func(a, b Trip) int { return strings.Compare(a.ref.ID, b.ref.ID) })
 	for _, e := range t.emptied {
 		if e.Count > l.Floor {
 			e.Limit = float64(l.Floor)
@@ -192,6 +204,16 @@ func (t *Tally) Judge(l Limits) Guard {
 		}
 	}
 	return Guard{Tripped: len(trips) > 0, Trips: trips}
+}
+
+// exceeds reports whether n is a larger part of owned than share. The quotient
+// is the float nearest to the true part, as the configured share is, so that
+// exactly 29 of 100 do not exceed 29%; 0.29*100 is below 29.
+func exceeds(n, owned int, share float64) bool {
+	if owned <= 0 {
+		return n > 0
+	}
+	return float64(n)/float64(owned) > share
 }
 
 // Has reports whether a rule has tripped.

@@ -145,6 +145,7 @@ func (a *app) open(cfg *configs.Config, s *configs.Sync, l *ledger.Ledger) (*ope
 	o.Agent = &agent.Agent{
 		Sync: s, Source: source, Target: target, Ledger: l,
 		Fields: fields(cfg, s.Source), Siblings: siblings(cfg, s.Source),
+		Keep: time.Duration(cfg.History.Keep),
 		Log: a.log, Progress: a.progress(s.Name, o), Now: time.Now,
 	}
 	return o, nil

@@ -398,3 +398,46 @@ func TestReferences(t *testing.T) {
 	}
 	w.settled()
 }
+
+// One object on demand: by any of its names, with its memberships, and nothing
+// else; also when nothing has been mirrored yet.
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withPeople(office()), withSync(withNumbers))
+	got := w.sync(exitDone, "--only", "user:ada@example.com")
+	if diff := cmp.Diff([]string{"create user ada@example.com"}, ops(got.Changes)); diff != "" {
+		t.Errorf("first of all (-want +got):\n%s", diff)
+	}
+	w.sync(exitDone)
+	w.settled()
+	ada, _ := w.application.Find(identity.User, "ada@example.com")
+	w.must(w.org.UpdateUser("00uada", map[string]any{"lastName": "Lovelace"}))
+	w.must(w.org.UpdateUser("00ubob", map[string]any{"lastName": "Other"}))
+	for i, value := range []string{"00uada", "ADA@example.com", ada.ID} {
+		got := w.sync(exitDone, "--only", "user:"+value)
+		if want := 1 - min(i, 1); len(got.Changes) != want {
+			t.Errorf("--only user:%s made %v, want %d changes", value, ops(got.Changes), want)
+		}
+	}
+	w.must(w.org.RemoveMember("00gred", "00ucid"))
+	w.must(w.org.AddMember("00gred", "00ueve"))
+	got = w.sync(exitDone, "--only", "group:Red")
+	want := []string{"add-members group Red eve@example.com", "remove-members group Red cid@example.com"}
+	if diff := cmp.Diff(want, ops(got.Changes)); diff != "" {
+		t.Errorf("group (-want +got):\n%s", diff)
+	}
+	w.must(w.org.SetStatus("00udan", oktatest.Suspended))
+	w.sync(exitDone, "--only", "user:dan+x@example.com")
+	w.inactive("dan+x@example.com")
+	w.must(w.org.DeleteUser("00ueve"))
+	w.sync(exitDone, "--only", "user:eve@example.com")
+	w.inactive("eve@example.com")
+	if r := w.command("sync", "--only", "user:nobody@example.com"); r.code != exitFailed {
+		t.Errorf("somebody unknown: want exit %d\n%s", exitFailed, r)
+	}
+	if got := w.sync(exitDone); len(got.Changes) != 1 {
+		t.Errorf("the next cycle made %v, want bob alone", ops(got.Changes))
+	}
+	w.settled()
+	w.complete()
+}

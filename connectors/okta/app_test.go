@@ -58,7 +58,7 @@ func TestAppScope(t *testing.T) {
 		t.Errorf("read %v, want %v", only.order, want)
 	}
 	for ref, why := range map[identity.Ref]identity.Cause{
-		user("u003"): identity.CauseUnassigned, user("u004"): identity.CauseUnassigned, user("nobody"): identity.CauseGone,
+		user("u003"): identity.CauseUnassigned, user("u004"): identity.CauseDisabled, user("nobody"): identity.CauseGone,
 		group("g2"): identity.CauseUnassigned, group("g9"): identity.CauseGone,
 	} {
 		if only.gone[ref] != why {

@@ -69,7 +69,16 @@ func (r *reading) onlyUser(ctx context.Context, key connectors.Key, send func(..
 			return send(event)
 		}
 	}
-	return send(connectors.Gone{Ref: ref, Why: identity.CauseUnassigned})
+	return send(connectors.Gone{Ref: ref, Why: whyUnassigned(u)})
+}
+
+// whyUnassigned tells a leaver from somebody who was only taken off the app:
+// deactivation ends every assignment.
+func whyUnassigned(u wireUser) identity.Cause {
+	if text(u.Status) == "DEPROVISIONED" {
+		return identity.CauseDisabled
+	}
+	return identity.CauseUnassigned
 }
 
 // assignedUser reads the assignment of one user to the app; found is false
