@@ -32,9 +32,16 @@ heading() { printf '\n== %s\n\n' "$1"; }
 # A configuration of the caller's own must not take the sandbox's place.
 unset SCIMSYNC_CONFIG
 
+# scimsync ARGUMENTS shows a command and runs it; what it prints on standard
+# output goes to the file $into, where that is set.
+into=
 scimsync() {
-	printf '$ scimsync %s\n' "$*" | sed "s|$config|scimsync.yaml|"
-	"$binary" "$@"
+	printf '$ scimsync %s -c scimsync.yaml\n' "$*"
+	if [ -n "$into" ]; then
+		"$binary" "$@" -c "$config" >"$into"
+	else
+		"$binary" "$@" -c "$config"
+	fi
 }
 
 # first N lines of a text, and how many more there are.
@@ -61,45 +68,50 @@ grep -E '^(config|source|application):' "$dir/sandbox.out"
 
 step="checking both sides"
 heading "check: is everything reachable, and what can it do?"
-scimsync check -c "$config"
+scimsync check
 
 step="planning"
 heading "plan: what would change, and why? Nothing is written."
-# A failing command at the head of a pipe would go unnoticed.
-scimsync plan -c "$config" >"$dir/plan.out"
-first 12 <"$dir/plan.out"
+into=$dir/plan.out # a command that fails at the head of a pipe goes unnoticed
+scimsync plan
+first 12 <"$into"
+"$binary" plan -o json -c "$config" >"$dir/plan.json" 2>/dev/null
 
 step="syncing"
 heading "sync: plan, guard, apply"
-scimsync sync -c "$config" >"$dir/sync.out"
-tail -n 4 "$dir/sync.out"
+scimsync sync
+tail -n 4 "$into"
+into=
 
 step="planning a second time: it should have been empty"
 heading "plan again: the second plan is empty (or --exit-code would end with 5)"
-scimsync plan --exit-code -c "$config"
+scimsync plan --exit-code
 
 step="showing the status"
 heading "status"
-scimsync status -c "$config"
+scimsync status
 
 if command -v curl >/dev/null 2>&1; then
 	step="changing the source"
-	heading "The source changes: somebody leaves, and a group is renamed"
+	heading "The source changes: somebody leaves, somebody joins, a group is renamed"
+	# The first user and the first group of the plan, one change a line.
+	pick() { sed -n 's/^{"op":"create","kind":"'"$1"'","source_id":"\([^"]*\)".*/\1/p' "$dir/plan.json" | sed -n 1p; }
 	change() {
-		printf '$ curl %s\n' "$*" | sed "s|$source|SOURCE|"
-		curl --fail --silent --show-error --max-time 10 --noproxy '*' "$@"
+		printf '$ curl -d %s %s\n' "'$1'" "SOURCE$2"
+		curl --fail --silent --show-error --max-time 10 --noproxy '*' --output "$dir/curl.out" --data "$1" "$source$2"
 	}
-	user=$("$binary" plan -o json -c "$config" >/dev/null 2>&1; curl --fail --silent --max-time 10 --noproxy '*' "$application/sandbox/users" | awk 'NR > 1 && $3 == "true" { print $4; exit }')
-	group=$(curl --fail --silent --max-time 10 --noproxy '*' "$application/sandbox/dump" | tr -d '\n' | sed 's/.*"groups"//' | sed -n 's/.*"externalId": *"\([^"]*\)".*/\1/p')
-	change -X POST "$source/sandbox/users/$user/disable"
-	change -X POST -d '{"profile": {"name": "Renamed in the quickstart"}}' "$source/sandbox/groups/$group"
+	leaver=$(pick user)
+	group=$(pick group)
+	change '' "/sandbox/users/$leaver/disable"
+	change '{"status": "ACTIVE", "profile": {"login": "grace.new@example.com", "email": "grace.new@example.com", "firstName": "Grace", "lastName": "New"}}' /sandbox/users
+	change '{"profile": {"name": "Renamed in the quickstart"}}' "/sandbox/groups/$group"
 
 	step="following the change"
 	heading "sync again: the application follows"
-	scimsync sync -c "$config"
+	scimsync sync
 
 	step="planning a last time: it should have been empty"
-	"$binary" plan --exit-code -c "$config" >"$dir/plan.out" 2>&1 || { cat "$dir/plan.out"; exit 1; }
+	"$binary" plan --exit-code -c "$config" >"$dir/plan.out" 2>&1 || { code=$?; cat "$dir/plan.out"; exit "$code"; }
 else
 	printf '\n(curl is missing, so the part in which the source changes is left out.)\n'
 fi

@@ -40,7 +40,7 @@ func (c *commit) judgeLinks(ctx context.Context) error {
 	rows, err := c.tx.query(ctx, `
 		SELECT u.grp, o.links_state, o.links_why, t.what,
 		  (SELECT max(k.ord) FROM temp.intake_link k WHERE k.grp = u.grp),
-		  f.ord, f.state, f.given, f.why,
+		  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp), f.state, f.given, f.why,
 		  -- A group told twice: the later telling counts, unless it names nobody
 		  -- and only closes the group once more.
 		  COALESCE((SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.ord < f.ord AND (f.given = 1 OR EXISTS (
@@ -51,7 +51,10 @@ func (c *commit) judgeLinks(ctx context.Context) error {
 		      UNION SELECT id FROM temp.intake_object WHERE kind = 'group') u
 		JOIN main.mirror_object o ON o.source = ? AND o.kind = 'group' AND o.id = u.grp AND o.state <> 'gone'
 		LEFT JOIN temp.intake_touched t ON t.kind = 'group' AND t.id = u.grp
-		LEFT JOIN temp.intake_close f ON f.grp = u.grp AND f.ord = (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp)
+		-- Unchanged says nothing where another telling of the group says more.
+		LEFT JOIN temp.intake_close f ON f.grp = u.grp AND f.ord = COALESCE(
+		  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.state <> 'unchanged'),
+		  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp))
 		LEFT JOIN temp.intake_close w ON w.grp = u.grp AND w.ord = (
 		  SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.given = 1)
 		ORDER BY u.grp`, c.source())
@@ -110,6 +113,8 @@ func (c *commit) judge(g *groupRead) (string, LinksState, string) {
 		return linksReplace, LinksComplete, ""
 	case LinksUnchanged:
 		switch {
+		case g.lastLink.Valid:
+			return linksKeep, LinksUnknown, "members came for a group that was said to be unchanged"
 		case g.gone.Valid:
 			return linksKeep, LinksUnknown, "the group came back within one read and its members were not told"
 		case g.mirrored == LinksComplete:

@@ -110,6 +110,7 @@ func (w *truth) change(t *rapid.T, ref identity.Ref, fields map[string]any, exis
 			}
 		}
 	}
+	// A source knows a group from the mirror only, or has just told it.
 	if !changed && exists && rapid.Bool().Draw(t, "unchanged") {
 		return append(events, closes(ref, LinksUnchanged))
 	}

@@ -40,6 +40,7 @@ CREATE TEMP TABLE live (
 CREATE TEMP TABLE live_key (
   kind TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, target_id TEXT NOT NULL,
   PRIMARY KEY (kind, path, value, target_id)) WITHOUT ROWID;
+CREATE INDEX temp.live_key_target ON live_key (kind, target_id);
 CREATE TEMP TABLE live_member (
   group_id TEXT NOT NULL, member_id TEXT NOT NULL,
   PRIMARY KEY (group_id, member_id)) WITHOUT ROWID;

@@ -159,19 +159,6 @@ func (w *Workspace) HasTeam(ctx context.Context, groupID string) (bool, error) {
 
 // LiveMembers returns the target ids of everybody who is in a team now.
 func (w *Workspace) LiveMembers(ctx context.Context) ([]string, error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT DISTINCT l.member_id FROM temp.live_member l
+	return w.strings(ctx, `SELECT DISTINCT l.member_id FROM temp.live_member l
 		JOIN temp.team t ON t.target_id = l.group_id ORDER BY l.member_id`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/scimsync/scimsync/identity"
 )
@@ -199,18 +201,51 @@ func (w *Workspace) ClaimOwned(ctx context.Context, k identity.Kind) error {
 // ShieldDuplicates shields the active objects of the kind that want one and the
 // same value at path, which only one of them could have.
 func (w *Workspace) ShieldDuplicates(ctx context.Context, k identity.Kind, path string) error {
-	return w.exec(ctx, `
-		UPDATE temp.desired AS d SET state = 'shielded', undecided = 1,
-		  why = 'another object of the source has the same `+path+`: ' || (
-		    SELECT group_concat(y.source_id, ', ') FROM temp.desired_key x
-		    JOIN temp.desired_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value AND y.source_id <> x.source_id
-		    JOIN temp.desired e ON e.kind = y.kind AND e.source_id = y.source_id AND e.state <> 'out' AND e.active = 1
-		    WHERE x.kind = d.kind AND x.path = ? AND x.source_id = d.source_id)
-		WHERE d.kind = ? AND d.state = 'in' AND d.active = 1 AND d.source_id IN (
-		  SELECT x.source_id FROM temp.desired_key x
-		  JOIN temp.desired_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value AND y.source_id <> x.source_id
-		  JOIN temp.desired e ON e.kind = y.kind AND e.source_id = y.source_id AND e.state <> 'out' AND e.active = 1
-		  WHERE x.kind = d.kind AND x.path = ?)`, path, k, path)
+	rival, err := w.strings(ctx, `SELECT x.value FROM temp.desired_key x
+		CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
+		WHERE x.kind = ? AND x.path = ? GROUP BY x.value HAVING count(*) > 1`, k, path)
+	if err != nil {
+		return err
+	}
+	for _, value := range rival {
+		ids, err := w.strings(ctx, `SELECT x.source_id FROM temp.desired_key x
+			CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
+			WHERE x.kind = ? AND x.path = ? AND x.value = ? ORDER BY x.source_id`, k, path, value)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			others := slices.Delete(slices.Clone(ids), i, i+1)
+			why := fmt.Sprintf("another object of the source has the same %s: %s", path, strings.Join(others, ", "))
+			if err := w.exec(ctx, `UPDATE temp.desired SET state = 'shielded', undecided = 1, why = ?
+				WHERE kind = ? AND source_id = ? AND state = 'in'`, why, k, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// strings returns the only column of a query.
+func (w *Workspace) strings(ctx context.Context, query string, args ...any) ([]string, error) {
+	stmt, err := w.prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
 }
 
 // DesiredByKey returns the source id of the one object in scope that carries the
@@ -301,30 +336,20 @@ func (w *Workspace) LiveOwned(ctx context.Context, ref identity.Ref) (string, er
 // Contested returns the objects in scope that match a target object which another
 // source object owns or matches too, by source id.
 func (w *Workspace) Contested(ctx context.Context, k identity.Kind) ([]Joined, error) {
-	rows, err := w.conn.QueryContext(ctx, `
-		SELECT DISTINCT d.source_id FROM temp.desired d
-		JOIN temp.desired_key x ON x.kind = d.kind AND x.source_id = d.source_id
-		JOIN temp.live_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value
-		WHERE d.kind = ?2 AND d.state = 'in' AND (
+	// The order of the joins is given: the planner knows nothing of the
+	// sizes of temporary tables.
+	ids, err := w.strings(ctx, `
+		SELECT DISTINCT x.source_id FROM temp.desired_key x
+		CROSS JOIN temp.live_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value
+		CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state = 'in'
+		WHERE x.kind = ?1 AND (
 		  EXISTS (SELECT 1 FROM main.owned o
-		    WHERE o.sync = ?1 AND o.kind = ?2 AND o.target_id = y.target_id AND o.source_id <> d.source_id)
+		    WHERE o.target = ?2 AND o.kind = ?1 AND o.target_id = y.target_id AND o.sync = ?3 AND o.source_id <> x.source_id)
 		  OR EXISTS (SELECT 1 FROM temp.live_key z
-		    JOIN temp.desired_key v ON v.kind = z.kind AND v.path = z.path AND v.value = z.value
-		    WHERE z.kind = ?2 AND z.target_id = y.target_id AND v.source_id <> d.source_id))
-		ORDER BY d.source_id`, w.sync, k)
+		    CROSS JOIN temp.desired_key v ON v.kind = z.kind AND v.path = z.path AND v.value = z.value AND v.source_id <> x.source_id
+		    WHERE z.kind = ?1 AND z.target_id = y.target_id))
+		ORDER BY x.source_id`, k, w.target, w.sync)
 	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, err
 	}
 	out := make([]Joined, 0, len(ids))
@@ -351,25 +376,8 @@ func (w *Workspace) object(ctx context.Context, ref identity.Ref) (Joined, error
 
 // HolderOf returns the live objects that carry a name now, but for one.
 func (w *Workspace) HolderOf(ctx context.Context, k identity.Kind, name Key, but string) ([]string, error) {
-	stmt, err := w.prepared(ctx, `SELECT target_id FROM temp.live_key
-		WHERE kind = ? AND path = ? AND value = ? AND target_id <> ? ORDER BY target_id`)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := stmt.QueryContext(ctx, k, name.Path, name.Value, but)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return w.strings(ctx, `SELECT target_id FROM temp.live_key
+		WHERE kind = ? AND path = ? AND value = ? AND target_id <> ? ORDER BY target_id`, k, name.Path, name.Value, but)
 }
 
 // nullOwned scans the owned side of a join.

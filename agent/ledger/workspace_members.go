@@ -46,20 +46,20 @@ func (w *Workspace) AssumeWritten(ctx context.Context) error {
 func (w *Workspace) WantMembers(ctx context.Context, flatten bool) error {
 	err := w.exec(ctx, `INSERT OR IGNORE INTO temp.want_member
 		SELECT t.source_id, k.member_id FROM temp.team t
-		JOIN main.mirror_link k ON k.source = ? AND k.group_id = t.source_id AND k.member_kind = 'user'`, w.source)
+		CROSS JOIN main.mirror_link k ON k.source = ? AND k.group_id = t.source_id AND k.member_kind = 'user'`, w.source)
 	if err != nil || !flatten {
 		return err
 	}
 	// UNION, not UNION ALL: groups may contain each other.
 	const closure = `WITH RECURSIVE nest(root, inner_id) AS (
 		SELECT t.source_id, k.member_id FROM temp.team t
-		  JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = t.source_id AND k.member_kind = 'group'
+		  CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = t.source_id AND k.member_kind = 'group'
 		UNION
 		SELECT n.root, k.member_id FROM nest n
-		  JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'group') `
+		  CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'group') `
 	err = w.exec(ctx, closure+`INSERT OR IGNORE INTO temp.want_member
 		SELECT n.root, k.member_id FROM nest n
-		JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'user'`, w.source)
+		CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'user'`, w.source)
 	if err != nil {
 		return err
 	}
@@ -77,58 +77,94 @@ type TeamMember struct {
 	Member identity.Member
 }
 
-const teamMemberColumns = `t.source_id, t.target_id, t.name, a.source_id, a.target_id, a.name`
-
 // Joiners yields the memberships that the target lacks, by group and user. Only
 // active accounts take part: reactivation asserts the rest.
 func (w *Workspace) Joiners(ctx context.Context) iter.Seq2[TeamMember, error] {
-	return w.teamMembers(ctx, `SELECT `+teamMemberColumns+`
-		FROM temp.want_member m
-		JOIN temp.team t ON t.source_id = m.group_id
-		JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1
-		WHERE (m.group_id > ? OR m.group_id = ? AND m.user_id > ?) AND (t.readable = 1 OR t.target_id = '')
-		  AND NOT EXISTS (SELECT 1 FROM temp.live_member l
-		    WHERE t.target_id <> '' AND a.target_id <> '' AND l.group_id = t.target_id AND l.member_id = a.target_id)
-		ORDER BY m.group_id, m.user_id LIMIT ?`)
+	return w.teamMembers(ctx, `(readable = 1 OR target_id = '')`, `
+		SELECT a.source_id, a.target_id, a.name FROM temp.want_member m
+		CROSS JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1
+		WHERE m.group_id = ?1 AND m.user_id > ?3 AND NOT EXISTS (SELECT 1 FROM temp.live_member l
+		  WHERE ?2 <> '' AND a.target_id <> '' AND l.group_id = ?2 AND l.member_id = a.target_id)
+		ORDER BY m.user_id LIMIT ?4`)
 }
 
 // Departed yields the memberships of ours that the source no longer has, by
 // group and user: only where the group's members are completely known on both
 // sides, and never of people who are inactive, leaving or shielded.
 func (w *Workspace) Departed(ctx context.Context) iter.Seq2[TeamMember, error] {
-	return w.teamMembers(ctx, `SELECT `+teamMemberColumns+`
-		FROM temp.team t
-		JOIN temp.live_member l ON l.group_id = t.target_id
-		JOIN temp.account a ON a.target_id = l.member_id AND a.active = 1
-		WHERE (t.source_id > ? OR t.source_id = ? AND a.source_id > ?) AND t.target_id <> ''
-		  AND t.readable = 1 AND t.complete = 1
-		  AND NOT EXISTS (SELECT 1 FROM temp.want_member m WHERE m.group_id = t.source_id AND m.user_id = a.source_id)
-		ORDER BY t.source_id, a.source_id LIMIT ?`)
+	return w.teamMembers(ctx, `readable = 1 AND complete = 1 AND target_id <> ''`, `
+		SELECT a.source_id, a.target_id, a.name FROM temp.live_member l
+		CROSS JOIN temp.account a ON a.target_id = l.member_id AND a.active = 1
+		WHERE l.group_id = ?2 AND a.source_id > ?3
+		  AND NOT EXISTS (SELECT 1 FROM temp.want_member m WHERE m.group_id = ?1 AND m.user_id = a.source_id)
+		ORDER BY a.source_id LIMIT ?4`)
 }
 
-func (w *Workspace) teamMembers(ctx context.Context, query string) iter.Seq2[TeamMember, error] {
-	group, user := "", ""
-	return batches(func(string) ([]TeamMember, string, error) {
-		stmt, err := w.prepared(ctx, query)
+// teamMembers runs a query for every team that qualifies. It is given the team's
+// source id, its target id, the user to go on after, and how many rows to return.
+func (w *Workspace) teamMembers(ctx context.Context, qualifies, query string) iter.Seq2[TeamMember, error] {
+	return func(yield func(TeamMember, error) bool) {
+		for team, err := range w.teams(ctx, qualifies) {
+			if err != nil {
+				yield(TeamMember{}, err)
+				return
+			}
+			for member, err := range w.membersOf(ctx, team, query) {
+				if !yield(member, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (w *Workspace) teams(ctx context.Context, qualifies string) iter.Seq2[TeamMember, error] {
+	return batches(func(after string) ([]TeamMember, string, error) {
+		stmt, err := w.prepared(ctx, `SELECT source_id, target_id, name FROM temp.team
+			WHERE source_id > ? AND `+qualifies+` ORDER BY source_id LIMIT ?`)
 		if err != nil {
 			return nil, "", err
 		}
-		rows, err := stmt.QueryContext(ctx, group, group, user, batch)
+		rows, err := stmt.QueryContext(ctx, after, batch)
 		if err != nil {
 			return nil, "", err
 		}
 		defer rows.Close()
 		var out []TeamMember
 		for rows.Next() {
-			m := TeamMember{Group: identity.Ref{Kind: identity.Group}}
-			m.Member.Ref.Kind = identity.User
-			if err := rows.Scan(&m.Group.ID, &m.Target, &m.Name, &m.Member.Ref.ID, &m.Member.TargetID, &m.Member.Name); err != nil {
+			t := TeamMember{Group: identity.Ref{Kind: identity.Group}}
+			if err := rows.Scan(&t.Group.ID, &t.Target, &t.Name); err != nil {
 				return nil, "", err
 			}
-			group, user = m.Group.ID, m.Member.Ref.ID
+			after = t.Group.ID
+			out = append(out, t)
+		}
+		return out, after, rows.Err()
+	})
+}
+
+func (w *Workspace) membersOf(ctx context.Context, team TeamMember, query string) iter.Seq2[TeamMember, error] {
+	return batches(func(after string) ([]TeamMember, string, error) {
+		stmt, err := w.prepared(ctx, query)
+		if err != nil {
+			return nil, "", err
+		}
+		rows, err := stmt.QueryContext(ctx, team.Group.ID, team.Target, after, batch)
+		if err != nil {
+			return nil, "", err
+		}
+		defer rows.Close()
+		var out []TeamMember
+		for rows.Next() {
+			m := team
+			m.Member.Ref.Kind = identity.User
+			if err := rows.Scan(&m.Member.Ref.ID, &m.Member.TargetID, &m.Member.Name); err != nil {
+				return nil, "", err
+			}
+			after = m.Member.Ref.ID
 			out = append(out, m)
 		}
-		return out, "", rows.Err()
+		return out, after, rows.Err()
 	})
 }
 
@@ -139,9 +175,9 @@ func (w *Workspace) CountWanted(ctx context.Context, groupID string) (int, error
 
 // CountMemberships returns how many memberships of ours the target holds.
 func (w *Workspace) CountMemberships(ctx context.Context) (int, error) {
-	return w.count(ctx, `SELECT count(*) FROM temp.live_member l
-		JOIN temp.team t ON t.target_id = l.group_id
-		JOIN temp.account a ON a.target_id = l.member_id`)
+	return w.count(ctx, `SELECT count(*) FROM temp.team t
+		CROSS JOIN temp.live_member l ON l.group_id = t.target_id
+		CROSS JOIN temp.account a ON a.target_id = l.member_id`)
 }
 
 // LinkMirrored reports whether the mirror still shows the user in the group, so

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -52,9 +53,7 @@ func groups(edits ...func(*plan.Policy)) plan.Policy {
 func leave(l plan.Leave, causes ...identity.Cause) func(*plan.Policy) {
 	return func(p *plan.Policy) {
 		leave := map[identity.Cause]plan.Leave{}
-		for cause, fate := range p.Leave {
-			leave[cause] = fate
-		}
+		maps.Copy(leave, p.Leave)
 		for _, cause := range causes {
 			leave[cause] = l
 		}
@@ -77,9 +76,7 @@ func entry(id string, active any, edits ...identity.Attrs) *identity.Entry {
 		attrs["active"] = active
 	}
 	for _, edit := range edits {
-		for path, value := range edit {
-			attrs[path] = value
-		}
+		maps.Copy(attrs, edit)
 	}
 	return &identity.Entry{TargetID: id, Attrs: attrs}
 }
@@ -163,12 +160,14 @@ func TestDiff(t *testing.T) {
 		"stranger, active": {held(plan.Stranger, want(true), nil), users(), []string{createAnn}, ""},
 		"stranger, active not mapped": {
 			held(plan.Stranger, want(nil), nil), users(),
-			[]string{"create new externalId=nil>00u1 title=nil>Dr userName=nil>ann@example.com"}, "",
+			[]string{"create new externalId=nil>00u1 title=nil>Dr userName=nil>ann@example.com"},
+			"",
 		},
 		"stranger, inactive": {held(plan.Stranger, want(false), nil), users(), nil, ""},
 		"vanished, active": {
 			held(plan.Vanished, want(true), nil), users(),
-			[]string{strings.Replace(createAnn, "new", "vanished", 1)}, "",
+			[]string{strings.Replace(createAnn, "new", "vanished", 1)},
+			"",
 		},
 		"vanished, inactive":   {held(plan.Vanished, want(false), nil), users(), nil, ""},
 		"recognized, the same": {held(plan.Recognized, want(true), have(true)), users(), nil, ""},
@@ -181,37 +180,44 @@ func TestDiff(t *testing.T) {
 		"matched, the same": {held(plan.Matched, want(true), have(true)), users(), []string{"adopt matched"}, ""},
 		"matched, other externalId": {
 			held(plan.Matched, want(true, prof), have(true, identity.Attrs{"externalId": nil})), users(),
-			[]string{"adopt matched externalId=nil>00u1 title=Dr>Prof"}, "",
+			[]string{"adopt matched externalId=nil>00u1 title=Dr>Prof"},
+			"",
 		},
 		"matched, inactive at the target": {
 			held(plan.Matched, want(true), have(false)), users(),
-			[]string{"adopt matched", "reactivate enabled active=false>true"}, "",
+			[]string{"adopt matched", "reactivate enabled active=false>true"},
+			"",
 		},
 		"matched, inactive at the source": {
 			held(plan.Matched, want(false), have(true)), users(),
-			[]string{"adopt matched", "deactivate disabled active=true>false"}, "",
+			[]string{"adopt matched", "deactivate disabled active=true>false"},
+			"",
 		},
 		"successor": {
 			held(plan.Successor, want(true), have(false, identity.Attrs{"externalId": "00u0"})), users(),
-			[]string{"adopt rehire externalId=00u0>00u1", "reactivate enabled active=false>true"}, "",
+			[]string{"adopt rehire externalId=00u0>00u1", "reactivate enabled active=false>true"},
+			"",
 		},
 		"owned, the same": {owned(want(true), have(true)), users(), nil, ""},
 		"owned, differs":  {owned(want(true, prof), have(true)), users(), []string{"update changed title=Dr>Prof"}, ""},
 		"owned, returned and differs": {
 			owned(want(true, prof), have(false)), users(),
-			[]string{"reactivate enabled active=false>true", "update changed title=Dr>Prof"}, "",
+			[]string{"reactivate enabled active=false>true", "update changed title=Dr>Prof"},
+			"",
 		},
 		"owned, disabled and differs": {
 			owned(want(false, prof), have(true)), users(), []string{"deactivate disabled active=true>false"}, "",
 		},
 		"owned, disabled, deleted by policy": {
 			owned(want(false), have(true)), users(leave(plan.LeaveDelete, identity.CauseDisabled)),
-			[]string{"delete disabled " + deleteAnn}, "",
+			[]string{"delete disabled " + deleteAnn},
+			"",
 		},
 		"owned, inactive on both sides and differs": {owned(want(false, prof), have(false)), users(), nil, ""},
 		"owned, inactive on both sides, deleted by policy": {
 			owned(want(false), have(false)), users(leave(plan.LeaveDelete, identity.CauseDisabled)),
-			[]string{"delete disabled " + strings.Replace(deleteAnn, "true", "false", 1)}, "",
+			[]string{"delete disabled " + strings.Replace(deleteAnn, "true", "false", 1)},
+			"",
 		},
 		"left, active": {left(identity.CauseGone, have(true)), users(), []string{"deactivate gone active=true>false"}, ""},
 		"left, unassigned": {
@@ -222,7 +228,8 @@ func TestDiff(t *testing.T) {
 		},
 		"left, deleted by policy": {
 			left(identity.CauseGone, have(true)), users(leave(plan.LeaveDelete, identity.CauseGone)),
-			[]string{"delete gone " + deleteAnn}, "",
+			[]string{"delete gone " + deleteAnn},
+			"",
 		},
 		"left, kept by policy": {
 			left(identity.CauseGone, have(true)), users(leave(plan.LeaveKeep, identity.CauseGone)),
@@ -235,7 +242,8 @@ func TestDiff(t *testing.T) {
 		"left, inactive": {left(identity.CauseGone, have(false)), users(), nil, ""},
 		"left, inactive, deleted by policy": {
 			left(identity.CauseGone, have(false)), users(leave(plan.LeaveDelete, identity.CauseGone)),
-			[]string{"delete gone " + strings.Replace(deleteAnn, "true", "false", 1)}, "",
+			[]string{"delete gone " + strings.Replace(deleteAnn, "true", "false", 1)},
+			"",
 		},
 		"left and vanished": {left(identity.CauseGone, nil), users(leave(plan.LeaveDelete, identity.CauseGone)), nil, ""},
 
@@ -271,14 +279,16 @@ func TestDiff(t *testing.T) {
 		},
 		"no active at the target, deleted by policy": {
 			left(identity.CauseOutOfScope, have(nil)), users(noActive, leave(plan.LeaveDelete, identity.CauseOutOfScope)),
-			[]string{"delete out_of_scope externalId=00u1>nil title=Dr>nil userName=ann@example.com>nil"}, "",
+			[]string{"delete out_of_scope externalId=00u1>nil title=Dr>nil userName=ann@example.com>nil"},
+			"",
 		},
 		"the target does not say active": {
 			left(identity.CauseGone, have(nil)), users(), []string{"deactivate gone active=nil>false"}, "",
 		},
 		"DELETE suspends": {
 			left(identity.CauseGone, have(true)), users(suspends, leave(plan.LeaveDelete, identity.CauseGone)),
-			[]string{"delete gone " + deleteAnn}, "",
+			[]string{"delete gone " + deleteAnn},
+			"",
 		},
 		"DELETE suspends, suspended already": {
 			left(identity.CauseGone, have(false)), users(suspends, leave(plan.LeaveDelete, identity.CauseGone)), nil, "",
@@ -295,12 +305,14 @@ func TestDiff(t *testing.T) {
 		},
 		"name that may change": {
 			owned(want(true, identity.Attrs{"userName": "anna@example.com"}), have(true)), users(),
-			[]string{"update changed userName=ann@example.com>anna@example.com"}, "",
+			[]string{"update changed userName=ann@example.com>anna@example.com"},
+			"",
 		},
 		"name in another case": {owned(want(true, identity.Attrs{"userName": "ANN@example.com"}), have(true)), users(), nil, ""},
 		"externalId drift": {
 			owned(want(true), have(true, identity.Attrs{"externalId": "other"})), users(),
-			[]string{"update changed externalId=other>00u1"}, "",
+			[]string{"update changed externalId=other>00u1"},
+			"",
 		},
 		"nil clears": {
 			owned(want(true, identity.Attrs{title: nil}), have(true)), users(), []string{"update changed title=Dr>nil"}, "",
@@ -310,7 +322,8 @@ func TestDiff(t *testing.T) {
 		},
 		"nil of a new user is not sent": {
 			held(plan.Stranger, want(true, identity.Attrs{title: nil}), nil), users(),
-			[]string{"create new active=nil>true externalId=nil>00u1 userName=nil>ann@example.com"}, "",
+			[]string{"create new active=nil>true externalId=nil>00u1 userName=nil>ann@example.com"},
+			"",
 		},
 		"what is not mapped is not managed": {
 			owned(want(true), have(true, identity.Attrs{"nickName": "Annie"})), users(), nil, "",
@@ -321,7 +334,9 @@ func TestDiff(t *testing.T) {
 		},
 		"lists differ": {
 			owned(want(true, identity.Attrs{"roles": []string{"a"}}), have(true, identity.Attrs{"roles": []string{"b", "a"}})),
-			users(), []string{"update changed roles=[b a]>[a]"}, "",
+			users(),
+			[]string{"update changed roles=[b a]>[a]"},
+			"",
 		},
 
 		// Groups.
@@ -338,7 +353,8 @@ func TestDiff(t *testing.T) {
 		},
 		"members only, ours and gone": {
 			left(identity.CauseGone, have(nil)), groups(membersOnly, leave(plan.LeaveDelete, identity.CauseGone)),
-			[]string{"delete gone externalId=00u1>nil title=Dr>nil userName=ann@example.com>nil"}, "",
+			[]string{"delete gone externalId=00u1>nil title=Dr>nil userName=ann@example.com>nil"},
+			"",
 		},
 		"a group has no active": {owned(want(false), have(true)), groups(), []string{"update changed active=true>false"}, ""},
 		"a group that stays":    {left(identity.CauseGone, have(nil)), groups(), nil, "no longer at the source; leavers say keep"},

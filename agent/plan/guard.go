@@ -88,7 +88,7 @@ func (t Trip) String() string {
 	case RuleCeiling:
 		return fmt.Sprintf("%s, --max-changes is %.0f", counted(t.Count, "change"), t.Limit)
 	case RuleAllowance:
-		return fmt.Sprintf("--allow-removals is %.0f, the guards hold %d", t.Limit, t.Count)
+		return fmt.Sprintf("--allow-removals is %.0f, the plan holds %d", t.Limit, t.Count)
 	case RuleDepends:
 	}
 	return string(t.Rule)

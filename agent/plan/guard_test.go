@@ -163,7 +163,7 @@ func TestTripSentences(t *testing.T) {
 	for want, trip := range map[string]plan.Trip{
 		`the source shows nobody in "Ops \"A\"", which had 1 member`: {Rule: plan.RuleEmptiedGroup, Of: 1, Name: `Ops "A"`},
 		"120 changes, --max-changes is 100":                          {Rule: plan.RuleCeiling, Count: 120, Limit: 100},
-		"--allow-removals is 3, the guards hold 5":                   {Rule: plan.RuleAllowance, Count: 5, Limit: 3},
+		"--allow-removals is 3, the plan holds 5":                   {Rule: plan.RuleAllowance, Count: 5, Limit: 3},
 		"depends": {Rule: plan.RuleDepends},
 	} {
 		if got := trip.String(); got != want {
@@ -321,6 +321,8 @@ func TestFloor(t *testing.T) {
 				if trip.Count <= l.Floor {
 					t.Fatalf("%s trips at %d, the floor is %d", trip, trip.Count, l.Floor)
 				}
+			case plan.RuleEmptied, plan.RuleVanished, plan.RuleWrongTarget, plan.RuleConfig,
+				plan.RuleCeiling, plan.RuleAllowance, plan.RuleDepends:
 			}
 		}
 	})
@@ -365,6 +367,7 @@ func TestHolds(t *testing.T) {
 				must = must || class && s.Cause == identity.CauseVanished
 			case plan.RuleEmptiedGroup:
 				must = must || s.Op == identity.RemoveMembers && "group "+s.Ref.ID == trip.Name
+			case plan.RuleWrongTarget, plan.RuleCeiling, plan.RuleAllowance, plan.RuleDepends:
 			}
 		}
 		if must != (rule != "") {

@@ -58,7 +58,9 @@ func (a *app) applySaved(ctx context.Context, file string, out output) error {
 			continue
 		}
 		var cycle *agent.Cycle
-		cycle, err = opened.PrepareSaved(a.interruptible(ctx), p)
+		preparing, prepared := a.interruptible(ctx)
+		cycle, err = opened.PrepareSaved(preparing, p)
+		prepared()
 		a.endProgress(opened)
 		if err != nil {
 			s.failed(sync, err)

@@ -43,7 +43,8 @@ func (a *app) check(ctx context.Context, names []string) error {
 	}
 	fmt.Fprintf(a.out, "state          %s: writable\n", cfg.State)
 	result := exitDone
-	ctx = a.interruptible(ctx)
+	ctx, over := a.interruptible(ctx)
+	defer over()
 	sources, targets := map[string]bool{}, map[string]bool{}
 	for _, s := range syncs {
 		if !sources[s.Source.Name] {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/connectors/okta/oktatest"
+	"github.com/scimsync/scimsync/connectors/scim/scimtest"
 )
 
 // kills is how many runs TestKilled kills: $SCIMSYNC_KILLS, or few enough for
@@ -38,7 +39,10 @@ type gated struct {
 // PATCHes, so that there are many places to die at.
 func newGated(t *testing.T, settings ...setting) *gated {
 	t.Helper()
-	w := &gated{world: newWorld(t, settings...)}
+	// A target that takes two groups of one name is where a repeated create
+	// would show.
+	shared := withApplication(func(o *scimtest.Options) { o.SharedGroupNames = true })
+	w := &gated{world: newWorld(t, append(settings, shared)...)}
 	w.source, w.target = newGate(t, w.org), newGate(t, w.application)
 	w.orgURL, w.url = w.source.server.URL, w.target.server.URL+"/scim/v2"
 	w.configure(worldSettings{sync: everything, target: "limits: {concurrency: 4, members_per_patch: 7}\n"})
@@ -207,11 +211,11 @@ func TestKilledWhileFollowing(t *testing.T) {
 	for _, m := range []moment{arrived, performed, answered} {
 		t.Run(string(m), func(t *testing.T) {
 			t.Parallel()
-			w := newGated(t)
+			w := newGated(t, withPeople(oktatest.Synthetic(24, 4, 60, 1)))
 			if r := w.command("sync"); r.code != exitDone {
 				t.Fatal(r)
 			}
-			for round := range 6 {
+			for round := range min(6, 1+kills(t)/8) {
 				w.churn(round)
 				w.killAt(place{toTarget, "PATCH", "", 1 + round, m}, "sync")
 				w.recovers()

@@ -55,7 +55,11 @@ func (a *app) plan(ctx context.Context, names []string, out output, file string,
 			return err
 		}
 	}
-	if file != "" && s.code != exitIncomplete {
+	switch {
+	case file == "":
+	case len(plans) < len(s.syncs):
+		a.say("scimsync: %s was not written: not every sync could be planned", file)
+	default:
 		if err := save(file, plans); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -42,14 +43,20 @@ application lacks, and applies it under guards. Start with
 		newCheck(a), newPlan(a), newApply(a), newSync(a), newStatus(a),
 		newSandbox(a), newConfig(a), newVersion(a),
 	)
-	for _, c := range root.Commands() {
-		wrapArgs(c)
-	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	wrapArgs(root)
 	return root
 }
 
-// wrapArgs makes wrong arguments a matter of usage.
+// wrapArgs makes wrong arguments a matter of usage, in every command below c. A
+// command that only has others below it shows its help when it is called alone,
+// and refuses a word that names none of them.
 func wrapArgs(c *cobra.Command) {
+	if c.HasSubCommands() && !c.Runnable() {
+		c.Args = subcommand
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
@@ -61,6 +68,19 @@ func wrapArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		wrapArgs(sub)
 	}
+}
+
+// subcommand refuses words that name no command below c.
+func subcommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	// Suggestions are only made of it when it is set.
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("unknown command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q", args[0])
 }
 
 func newVersion(a *app) *cobra.Command {

@@ -35,8 +35,9 @@ func TestMain(m *testing.M) {
 //	                         for them; $OKTA and $SCIM are their addresses
 //	source CHANGE …          changes the org: disable N people, rename N
 //	                         people, or let the API token end
-//	target CHANGE …          tampers with the application: title NAME TEXT,
-//	                         end its token, or wipe it
+//	target CHANGE …          tampers with the application: drift changes a
+//	                         person renamed at the source, end ends its
+//	                         token, wipe removes everything
 //	written N                demands that the application got N writes since
 //	                         the script began or last asked
 //	settled                  demands that everything is provisioned once, and
@@ -137,6 +138,7 @@ func (s *script) begin(ts *testscript.TestScript, args []string) error {
 	}
 	s.world = newWorld(s.t, withPeople(oktatest.Synthetic(users, groups, 3*users, 1)))
 	s.world.settleIn(s.dir)
+	s.seen = 0
 	ts.Setenv("OKTA", s.world.orgURL)
 	ts.Setenv("SCIM", s.world.url)
 	return nil
@@ -178,10 +180,14 @@ func (s *script) source(_ *testscript.TestScript, args []string) error {
 
 func (s *script) target(_ *testscript.TestScript, args []string) error {
 	switch args[0] {
-	case "title":
-		return s.world.application.Edit(identity.User, args[1], "title", args[2])
-	case "family":
-		return s.world.application.Edit(identity.User, args[1], "name.familyName", args[2])
+	case "drift":
+		first := s.world.activeIDs()[0]
+		for _, p := range s.world.people() {
+			if p.id == first {
+				return s.world.application.Edit(identity.User, p.login, "name.familyName", "Drifted")
+			}
+		}
+		return errors.New("nobody to tamper with")
 	case "end":
 		s.world.application.SetToken("another")
 		return nil

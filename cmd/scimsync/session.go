@@ -53,7 +53,9 @@ func (s *session) prepare(ctx context.Context, sync *configs.Sync, o agent.Optio
 	if err != nil {
 		return nil, err
 	}
-	cycle, err := opened.Prepare(s.app.interruptible(ctx), o)
+	preparing, prepared := s.app.interruptible(ctx)
+	cycle, err := opened.Prepare(preparing, o)
+	prepared()
 	s.app.endProgress(opened)
 	if err != nil {
 		return nil, err
@@ -78,15 +80,18 @@ func (s *session) failed(sync *configs.Sync, err error) {
 func (s *session) ended(code int) { s.code = worst(s.code, code) }
 
 // interruptible is a context for the phases in which nothing is written: the
-// first interrupt ends them at once.
-func (a *app) interruptible(ctx context.Context) context.Context {
+// first interrupt ends them at once, until the function is called. What was
+// prepared lives on in the context, so that an interrupted run can be shown.
+func (a *app) interruptible(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
 	go func() {
 		select {
 		case <-a.stop:
 			cancel()
+		case <-ended:
 		case <-ctx.Done():
 		}
 	}()
-	return ctx
+	return ctx, func() { close(ended) }
 }

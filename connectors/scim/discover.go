@@ -127,6 +127,7 @@ func (s *session) proveCredential(ctx context.Context) error {
 		var page listPage
 		page, err = readPage(resp, identity.User, pageBytes)
 		s.learnTotals(page)
+		s.learned.ignoresCount.Store(page.count > 1)
 	}
 	switch connectors.ClassOf(err) {
 	case connectors.Unsupported:

@@ -27,8 +27,12 @@ type prefetch struct {
 	get    fetch
 	group  sync.WaitGroup
 
-	window  int
-	off     bool
+	window int
+	off    bool
+	// wary keeps from reading ahead until the second page proves that pages
+	// advance: who ignores count may ignore startIndex.
+	wary    bool
+	head    string
 	step    int64
 	next    int64
 	total   int64
@@ -51,6 +55,7 @@ func newPrefetch(ctx context.Context, w *walk, get fetch) *prefetch {
 		p.window = min(p.window, aheadGroups)
 	}
 	p.off = p.window < 2 || w.lookup
+	p.wary = w.s.learned.ignoresCount.Load()
 	return p
 }
 
@@ -81,13 +86,15 @@ func (p *prefetch) learn(start int64, page listPage) {
 	}
 	p.total = page.total
 	if p.step == 0 {
-		p.step = int64(page.count)
-		p.next = start + p.step
+		p.step, p.head = int64(page.count), page.head()
+	} else if p.wary {
+		p.wary = page.head() == p.head
 	}
+	p.next = max(p.next, start+p.step)
 }
 
 func (p *prefetch) fill() {
-	for !p.off && p.step > 0 && len(p.pending) < p.window && p.next <= p.total {
+	for !p.off && !p.wary && p.step > 0 && len(p.pending) < p.window && p.next <= p.total {
 		ready := make(chan pageOrError, 1)
 		start := p.next
 		p.pending[start] = ready

@@ -46,6 +46,8 @@ type learned struct {
 	groupPage atomic.Int32
 	// totalsHonest says that totalResults is not just the size of the page.
 	totalsHonest atomic.Bool
+	// ignoresCount says that a page was longer than asked for.
+	ignoresCount atomic.Bool
 	// newGroups are the ids of groups made in this session: known to hold
 	// nothing but what was given since.
 	newGroups sync.Map

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
@@ -70,6 +71,8 @@ func newTarget(s *Settings, rt connectors.Runtime) (*target, error) {
 		Decode:  decodeFailure,
 		MaxBody: maxAnswer,
 		Runtime: rt,
+		// A search only reads (RFC 7644, section 3.4.3).
+		Repeatable: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/.search") },
 	})
 	if err != nil {
 		return nil, err
