@@ -39,19 +39,13 @@ func (a *Agent) classify(ctx context.Context, c *Cycle, k identity.Kind) error {
 	if !complete {
 		return incomplete(what, connectors.Errorf(connectors.Incomplete, "the read ended before its end"))
 	}
-	mirror := a.Ledger.Mirror(a.Sync.Source.Name)
 	for _, ref := range refs {
-		cause, answered := answers[ref]
-		if !answered {
+		if _, answered := answers[ref]; !answered {
 			// It exists after all: the listing missed it.
 			c.reappeared[ref] = true
-			continue
-		}
-		if err := mirror.SetGone(ctx, ref, cause); err != nil {
-			return err
 		}
 	}
-	return nil
+	return a.Ledger.Mirror(a.Sync.Source.Name).SetAllGone(ctx, answers)
 }
 
 func (a *Agent) leaversDiffer() bool {

@@ -173,7 +173,7 @@ func (r *run) outcome(a answer) ledger.Outcome {
 	case len(a.result.Refused) > 0:
 		o.Outcome, o.Error = plan.Failed, refusals(a.result.Refused)
 	case o.Outcome == plan.NotKept:
-		o.Error = "accepted, but the target does not show it: " + strings.Join(a.result.Paths, ", ")
+		o.Error = "the target does not show " + strings.Join(a.result.Paths, ", ")
 	case o.Outcome == "":
 		o.Outcome = plan.Applied
 	}

@@ -146,9 +146,12 @@ func adopt(o Object, p Policy, wantActive bool) ([]identity.Change, string) {
 		c.Cause, c.Reason = identity.CauseRehire, "returned with a new id at the source; takes over the earlier account"
 	}
 	c.Attributes = differences(o, p)
-	changes := []identity.Change{c}
-	status, _ := activity(o, p, wantActive)
-	return append(changes, status...), ""
+	if !p.Update {
+		// Only the mark of ownership is written.
+		c.Attributes = slices.DeleteFunc(c.Attributes, func(a identity.Attribute) bool { return a.Path != "externalId" })
+	}
+	status, left := activity(o, p, wantActive)
+	return append([]identity.Change{c}, status...), left
 }
 
 // maintain keeps an owned object in step.
@@ -160,6 +163,9 @@ func maintain(o Object, p Policy, wantActive bool) ([]identity.Change, string) {
 		return changes, left
 	}
 	attributes := differences(o, p)
+	if name := NamePath(p.Kind); !p.Rename && !p.Same(name, o.Desired.Attrs[name], o.Live.Attrs[name]) && left == "" {
+		left = "its new " + name + " is not taken over: the target does not rename"
+	}
 	if len(attributes) == 0 {
 		return changes, left
 	}

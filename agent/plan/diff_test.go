@@ -301,7 +301,8 @@ func TestDiff(t *testing.T) {
 			held(plan.Matched, want(true, prof), have(true)), users(frozenTitle), []string{"adopt matched"}, "",
 		},
 		"name that stays": {
-			owned(want(true, identity.Attrs{"userName": "anna@example.com"}), have(true)), users(keepsName), nil, "",
+			owned(want(true, identity.Attrs{"userName": "anna@example.com"}), have(true)), users(keepsName), nil,
+			"its new userName is not taken over: the target does not rename",
 		},
 		"name that may change": {
 			owned(want(true, identity.Attrs{"userName": "anna@example.com"}), have(true)), users(),

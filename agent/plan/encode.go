@@ -289,6 +289,9 @@ func decode(r io.Reader) ([]*Plan, error) {
 		if err := check(p); err != nil {
 			return nil, err
 		}
+		if j.Run != "" {
+			return nil, fmt.Errorf("this is the report of run %s, not a plan: save one with plan --out", j.Run)
+		}
 		digest, err := Digest(p)
 		if err != nil {
 			return nil, err

@@ -163,7 +163,7 @@ func TestTripSentences(t *testing.T) {
 	for want, trip := range map[string]plan.Trip{
 		`the source shows nobody in "Ops \"A\"", which had 1 member`: {Rule: plan.RuleEmptiedGroup, Of: 1, Name: `Ops "A"`},
 		"120 changes, --max-changes is 100":                          {Rule: plan.RuleCeiling, Count: 120, Limit: 100},
-		"--allow-removals is 3, the plan holds 5":                   {Rule: plan.RuleAllowance, Count: 5, Limit: 3},
+		"--allow-removals is 3, the plan holds 5":                    {Rule: plan.RuleAllowance, Count: 5, Limit: 3},
 		"depends": {Rule: plan.RuleDepends},
 	} {
 		if got := trip.String(); got != want {

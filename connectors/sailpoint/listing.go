@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/url"
+	"strconv"
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
@@ -105,7 +106,7 @@ func (l listing[T]) pass(ctx context.Context) (*idSet, string, error) {
 			// Not the end after all. What joins this page to the last one is
 			// not proved, so it is asked for again with the joint.
 			if !l.fresh(items, seen) {
-				return nil, "", connectors.Errorf(connectors.Incomplete, "the list does not end: page after page holds the same rows (is offset dropped on the way?)")
+				return seen, "behind the last page came rows that had been read before (is offset dropped on the way?)", nil
 			}
 			q.offset, q.count, overlap = q.offset-1, false, true
 			continue
@@ -147,14 +148,26 @@ func (l listing[T]) fresh(items []T, seen *idSet) bool {
 	return false
 }
 
-// judge compares the rows read with the totals told at both ends.
+// judge compares the rows read with the totals told at both ends. A list that is
+// told to be empty must be counted too: an empty answer alone is what a broken
+// gateway gives.
 func judge(first, last, read int) string {
-	for _, total := range []int{first, last} {
-		if total != unknown && total != read {
-			return fmt.Sprintf("%d rows were read, and SailPoint counted %d at the start and %d at the end", read, max(first, 0), max(last, 0))
-		}
+	switch {
+	case first == unknown && last == unknown && read > 0:
+		return "" // every joint between two pages was proved
+	case first == unknown && last == unknown:
+		return "an empty list was answered, without the X-Total-Count that was asked for"
+	case first != read || last != read:
+		return fmt.Sprintf("%d rows were read, and SailPoint counted %s at the start and %s at the end", read, counted(first), counted(last))
 	}
 	return ""
+}
+
+func counted(total int) string {
+	if total == unknown {
+		return "nothing"
+	}
+	return strconv.Itoa(total)
 }
 
 // idSet is a set of ids. SailPoint's are 32 hexadecimal digits, of which it keeps

@@ -246,7 +246,14 @@ func held(a Account, attribute string) []any {
 }
 
 func holds(a Account, e Entitlement) bool {
-	return slices.ContainsFunc(held(a, e.Attribute), func(v any) bool { return v == e.Value })
+	return slices.ContainsFunc(held(a, e.Attribute), func(v any) bool { return same(v, e) })
+}
+
+// same reports whether a value names the entitlement, spelled in any of the ways
+// Synthetic does.
+func same(v any, e Entitlement) bool {
+	s, ok := v.(string)
+	return ok && strings.EqualFold(strings.ReplaceAll(s, " ", ""), strings.ReplaceAll(e.Value, " ", ""))
 }
 
 func with(a Account, e Entitlement) Account {
@@ -255,15 +262,12 @@ func with(a Account, e Entitlement) Account {
 	return a
 }
 
-// without drops the entitlement's value, however its letters are cased.
+// without drops the entitlement's value, however it is spelled.
 func without(a Account, e Entitlement) Account {
 	a = a.clone()
 	if a.Attributes == nil {
 		a.Attributes = map[string]any{}
 	}
-	a.Attributes[e.Attribute] = slices.DeleteFunc(slices.Clone(held(a, e.Attribute)), func(v any) bool {
-		s, ok := v.(string)
-		return ok && strings.EqualFold(s, e.Value)
-	})
+	a.Attributes[e.Attribute] = slices.DeleteFunc(slices.Clone(held(a, e.Attribute)), func(v any) bool { return same(v, e) })
 	return a
 }
