@@ -80,7 +80,7 @@ first 12 <"$into"
 step="syncing"
 heading "sync: plan, guard, apply"
 scimsync sync
-tail -n 4 "$into"
+awk 'BEGIN { RS = "" } { last = $0 } END { print last }' "$into" # what the run comes to
 into=
 
 step="planning a second time: it should have been empty"
@@ -117,11 +117,10 @@ else
 fi
 
 heading "Where things are"
-cat <<END
-  $binary             the program: try --help
-  configs/                      example configurations, for Okta to Alation among others
-  docs/operations.md            state, guards, tokens, schedules
-END
+printf '  %-24s %s\n' "$binary" "the program: try --help" \
+	configs/ "example configurations, for Okta to Alation among others" \
+	docs/operations.md "state, guards, tokens, schedules" \
+	docs/connectors/ "what each source and target reads, writes and needs"
 
 if [ -t 0 ] && [ -t 1 ]; then
 	step="waiting for you"

@@ -14,7 +14,7 @@ import (
 func newCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [SYNC…]",
-		Short: "Validate the configuration, connect to every side, say what will not work",
+		Short: "Try the configuration and every connection; say what will not work",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.check(cmd.Context(), args)
 		},

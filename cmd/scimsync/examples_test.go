@@ -261,7 +261,7 @@ func TestExampleBackfillFromFile(t *testing.T) {
 	// The export shrinks, and somebody joins a group by hand: nothing is ever
 	// taken away.
 	before, _, memberships := e.application.Counts()
-	users := lines(t, filepath.Join(e.dir, "export", "users.jsonl"))
+	users := linesOf(t, filepath.Join(e.dir, "export", "users.jsonl"))
 	e.write("export/users.jsonl", strings.Join(users[:len(users)/2], ""))
 	e.json(exitDone, "sync")
 	after, groups, left := e.application.Counts()
@@ -273,7 +273,7 @@ func TestExampleBackfillFromFile(t *testing.T) {
 	}
 }
 
-func lines(t *testing.T, path string) []string {
+func linesOf(t *testing.T, path string) []string {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -41,8 +41,8 @@ func office() oktatest.World {
 	}
 }
 
-// ops lists the operations of a run as "op kind name".
-func ops(changes []changeJSON) []string {
+// listed returns the operations of a run as "op kind name".
+func listed(changes []changeJSON) []string {
 	var out []string
 	for _, c := range changes {
 		line := c.Op + " " + c.Kind + " " + c.Name
@@ -167,7 +167,7 @@ func TestFollow(t *testing.T) {
 			w.sync(exitDone)
 			c.change(w)
 			got := w.sync(exitDone)
-			if diff := cmp.Diff(c.want, ops(got.Changes)); diff != "" {
+			if diff := cmp.Diff(c.want, listed(got.Changes)); diff != "" {
 				t.Errorf("changes (-want +got):\n%s", diff)
 			}
 			w.settled()
@@ -207,7 +207,7 @@ func TestReusedNameIsRefused(t *testing.T) {
 	w.create(colleague("00uother", "ada@example.com", "Adam", "Other", "77"))
 	got := w.sync(exitPartial)
 	if len(got.Changes) != 0 || len(got.Skipped) != 1 {
-		t.Errorf("changes %v, skipped %v; want the newcomer named and nothing done", ops(got.Changes), got.Skipped)
+		t.Errorf("changes %v, skipped %v; want the newcomer named and nothing done", listed(got.Changes), got.Skipped)
 	}
 	after, _ := w.application.Find(identity.User, "ada@example.com")
 	if diff := cmp.Diff(before, after); diff != "" {
@@ -347,7 +347,7 @@ func TestRepair(t *testing.T) {
 		"update user ada@example.com", "create user bob@example.com", "reactivate user dan+x@example.com",
 		"add-members group Red bob@example.com cid@example.com", "remove-members group Blue cid@example.com",
 	}
-	if diff := cmp.Diff(want, ops(got.Changes)); diff != "" {
+	if diff := cmp.Diff(want, listed(got.Changes)); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	w.settled()
@@ -405,7 +405,7 @@ func TestOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withPeople(office()), withSync(withNumbers))
 	got := w.sync(exitDone, "--only", "user:ada@example.com")
-	if diff := cmp.Diff([]string{"create user ada@example.com"}, ops(got.Changes)); diff != "" {
+	if diff := cmp.Diff([]string{"create user ada@example.com"}, listed(got.Changes)); diff != "" {
 		t.Errorf("first of all (-want +got):\n%s", diff)
 	}
 	w.sync(exitDone)
@@ -416,14 +416,14 @@ func TestOnly(t *testing.T) {
 	for i, value := range []string{"00uada", "ADA@example.com", ada.ID} {
 		got := w.sync(exitDone, "--only", "user:"+value)
 		if want := 1 - min(i, 1); len(got.Changes) != want {
-			t.Errorf("--only user:%s made %v, want %d changes", value, ops(got.Changes), want)
+			t.Errorf("--only user:%s made %v, want %d changes", value, listed(got.Changes), want)
 		}
 	}
 	w.must(w.org.RemoveMember("00gred", "00ucid"))
 	w.must(w.org.AddMember("00gred", "00ueve"))
 	got = w.sync(exitDone, "--only", "group:Red")
 	want := []string{"add-members group Red eve@example.com", "remove-members group Red cid@example.com"}
-	if diff := cmp.Diff(want, ops(got.Changes)); diff != "" {
+	if diff := cmp.Diff(want, listed(got.Changes)); diff != "" {
 		t.Errorf("group (-want +got):\n%s", diff)
 	}
 	w.must(w.org.SetStatus("00udan", oktatest.Suspended))
@@ -436,7 +436,7 @@ func TestOnly(t *testing.T) {
 		t.Errorf("somebody unknown: want exit %d\n%s", exitFailed, r)
 	}
 	if got := w.sync(exitDone); len(got.Changes) != 1 {
-		t.Errorf("the next cycle made %v, want bob alone", ops(got.Changes))
+		t.Errorf("the next cycle made %v, want bob alone", listed(got.Changes))
 	}
 	w.settled()
 	w.complete()

@@ -199,12 +199,12 @@ func TestConfigurationEdit(t *testing.T) {
 	for range 2 {
 		got := w.sync(exitHeld)
 		if len(got.Changes) != 0 || len(got.Held) != 1 || got.Guard.Trips[0].Rule != "configuration" {
-			t.Fatalf("changes %v, held %v, guard %+v; want ada's removal held", ops(got.Changes), ops(got.Held), got.Guard)
+			t.Fatalf("changes %v, held %v, guard %+v; want ada's removal held", listed(got.Changes), listed(got.Held), got.Guard)
 		}
 	}
 	w.must(w.org.SetStatus("00ubob", oktatest.Suspended))
 	if got := w.sync(exitHeld); len(got.Changes) != 1 || got.Changes[0].Name != "bob@example.com" {
-		t.Errorf("changes %v; want a leaver of the source to go as usual", ops(got.Changes))
+		t.Errorf("changes %v; want a leaver of the source to go as usual", listed(got.Changes))
 	}
 	w.sync(exitDone, "--allow-removals", "1")
 	w.inactive("ada@example.com")

@@ -131,7 +131,7 @@ func (w *interop) agreeUsers() (map[string]peerResource, map[string]string) {
 		want := []any{e.Profile.Login, e.Profile.FirstName, e.Profile.LastName, e.displayName(), e.Profile.Email, e.Profile.Title, e.Profile.EmployeeNumber, e.Profile.Department, true}
 		have := []any{u.UserName, u.Name.GivenName, u.Name.FamilyName, u.DisplayName, u.email(), u.Title, u.Enterprise.EmployeeNumber, u.Enterprise.Department, u.Active}
 		if !slices.Equal(want, have) {
-			w.t.Errorf("%s at the peer:\nwant %q\nhave %q", e.Profile.Login, want, have)
+			w.t.Errorf("%s at the peer:\nwant %v\nhave %v", e.Profile.Login, want, have)
 		}
 	}
 	for id, u := range bySource {

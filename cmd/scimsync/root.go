@@ -31,6 +31,8 @@ application lacks, and applies it under guards. Start with
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetVersionTemplate("scimsync {{.Version}}\n")
+	// Help has to fit a terminal of 80 columns.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee: %s --help", err, c.CommandPath())
 	})

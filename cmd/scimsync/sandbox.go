@@ -20,11 +20,11 @@ func newSandbox(a *app) *cobra.Command {
 	box := sandbox{app: a}
 	c := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Serve a local Okta and a local SCIM application with synthetic people",
+		Short: "Serve a local Okta and SCIM application with synthetic people",
 		Long: `sandbox serves an Okta org and a SCIM 2.0 application on loopback, filled with
-synthetic people, and writes a configuration for them. It changes nothing outside
-its own folder and ends with Ctrl-C. Change its source with the requests that
-http://ADDR/sandbox/ lists, and watch a sync follow.`,
+synthetic people, and writes a configuration for them. It changes nothing
+outside its own folder and ends with Ctrl-C. Change its source with the requests
+that http://ADDR/sandbox/ lists, and watch a sync follow.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return box.run(cmd.Context()) },
 	}

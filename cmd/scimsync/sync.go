@@ -32,7 +32,7 @@ that --allow-removals takes.`,
 		},
 	}
 	out.register(c)
-	c.Flags().StringArrayVar(&only, "only", nil, "only this object: `user:VALUE or group:VALUE`, by source id, name, externalId or target id")
+	c.Flags().StringArrayVar(&only, "only", nil, "only this `OBJECT`: user:VALUE or group:VALUE, by source id, name, externalId or target id")
 	c.Flags().IntVar(&allow, "allow-removals", 0, "let through what the guards hold, if it is exactly `N`")
 	c.Flags().IntVar(&ceiling, "max-changes", 0, "write nothing when the plan has more than `N` changes")
 	c.Flags().BoolVar(&full, "full", false, "read the source in full (every cycle is, for now)")

@@ -73,7 +73,9 @@ func (a *assigned) kept() *assigned {
 }
 
 // listed reports whether the lists are there.
-func (a *assigned) listed() bool { return len(a.Users)+len(a.Groups) > 0 || a.Digest == (&assigned{}).digest() }
+func (a *assigned) listed() bool {
+	return len(a.Users)+len(a.Groups) > 0 || a.Digest == (&assigned{}).digest()
+}
 
 func (a *assigned) digest() string {
 	b := *a

@@ -21,7 +21,12 @@ func project(q connectors.Query, kind identity.Kind, declared []identity.Field) 
 	}
 	p := projection{}
 	for _, f := range declared {
-		if f.Always {
+		switch {
+		case !f.Always:
+		case f.Type == identity.Object:
+			// It is there, with as much in it as is wanted.
+			p[f.Path] = projection{}
+		default:
 			p.want(f.Path)
 		}
 	}

@@ -62,7 +62,7 @@ func userFields() []identity.Field {
 		{Path: "isMachine", Type: identity.Bool},
 		{Path: "hasEntitlements", Type: identity.Bool},
 		{Path: "cloudLifecycleState", Type: identity.String},
-		{Path: "attributes", Type: identity.Object, Open: true},
+		{Path: "attributes", Type: identity.Object, Always: true, Open: true},
 		{Path: "created", Type: identity.String},
 		{Path: "modified", Type: identity.String},
 	}
