@@ -50,8 +50,8 @@ bench: need-go ## run the benchmarks of the packages, COUNT (1) times
 
 .PHONY: golden
 golden: need-go ## write the golden files anew; review the difference like code
-	$(GO) test -buildvcs=false -timeout 10m \
-		$$(grep -rl --include='*_test.go' 'flag\.Bool("update"' . | sed 's|/[^/]*$$||' | sort -u) -update
+	UPDATE_GOLDEN=1 $(GO) test -buildvcs=false -timeout 10m \
+		$$(grep -rl --include='*_test.go' 'UPDATE_GOLDEN' . | sed 's|/[^/]*$$||' | sort -u)
 	@git --no-pager diff --stat
 
 .PHONY: fmt

@@ -72,7 +72,11 @@ func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error)
 		engine.By[k] = a.matchPaths(k)
 		engine.Adopt[k] = a.adopts(k)
 	}
-	a.Progress.Phase("writing to "+a.Sync.Target.Name, c.Plan.Summary.Changes())
+	steps, err := c.scratch.CountSteps(ctx)
+	if err != nil {
+		return result, err
+	}
+	a.Progress.Phase("writing to "+a.Sync.Target.Name, steps)
 	var failure error
 	result.Report, failure = engine.Run(ctx)
 	c.Plan.Outcomes = result.Report.Outcomes

@@ -2,7 +2,6 @@ package configs
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,8 +13,6 @@ import (
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestProblems loads every testdata/problems/*.yaml and compares the whole error
 // with the .txt beside it.
@@ -41,7 +38,7 @@ func TestProblems(t *testing.T) {
 				t.Error("the error repeats a secret")
 			}
 			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
-			if *update {
+			if os.Getenv("UPDATE_GOLDEN") != "" {
 				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
 					t.Fatal(err)
 				}

@@ -6,11 +6,28 @@ set -eu
 for_each=${1:-10s}
 go=${GO:-go}
 count=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# A loaded machine makes go test report the end of the fuzzing time as a failure
+# (golang/go#48591) with this one line and no input. Anything more is a finding.
+only_time_ran_out() {
+	grep -qx '    context deadline exceeded' "$log" &&
+		! grep -qE 'Failing input|panic|_test\.go:|testdata/fuzz' "$log"
+}
+
 for file in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
 	package=$(dirname "$file")
 	for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
 		echo "== $package $target, $for_each"
-		"$go" test -buildvcs=false -run '^$' -fuzz "^$target\$" -fuzztime "$for_each" "$package"
+		if "$go" test -buildvcs=false -run '^$' -fuzz "^$target\$" -fuzztime "$for_each" "$package" >"$log" 2>&1; then
+			grep '^ok' "$log"
+		elif only_time_ran_out; then
+			echo "ok  	$package: the time ran out, no input failed"
+		else
+			cat "$log"
+			exit 1
+		fi
 		count=$((count + 1))
 	done
 done

@@ -162,3 +162,8 @@ func (w *Workspace) LiveMembers(ctx context.Context) ([]string, error) {
 	return w.strings(ctx, `SELECT DISTINCT l.member_id FROM temp.live_member l
 		JOIN temp.team t ON t.target_id = l.group_id ORDER BY l.member_id`)
 }
+
+// CountSteps counts the steps that are not held.
+func (w *Workspace) CountSteps(ctx context.Context) (int, error) {
+	return w.count(ctx, `SELECT count(*) FROM temp.step WHERE held = ''`)
+}

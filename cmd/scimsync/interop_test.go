@@ -376,9 +376,16 @@ func (w *interop) demand(ids []string, login func(int) string) {
 	quoted := w.departments()[1]
 	w.must(w.org.AddMember(quoted.ID, id))
 	one("group:"+quoted.Profile.Name, ops{"add-members": 1})
-	id, err = w.org.CreateGroup(oktatest.Team("", `Alation_"New" \ Readers`, ids[11]))
-	w.must(err)
-	w.must(w.org.AddMember(id, ids[11]))
-	one("group:"+id, ops{"create": 1})
+	const there = `Alation_"There" \ Readers`
+	w.peer.create("Groups", map[string]any{"displayName": there})
+	for name, want := range map[string]ops{
+		there:                     {"adopt": 1, "add-members": 1},
+		`Alation_"New" \ Readers`: {"create": 1},
+	} {
+		id, err := w.org.CreateGroup(oktatest.Team("", name))
+		w.must(err)
+		w.must(w.org.AddMember(id, ids[11]))
+		one("group:"+id, want)
+	}
 	w.step("one by one, and the rest", func() {}, ops{"update": 1})
 }

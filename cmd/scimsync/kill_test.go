@@ -183,6 +183,35 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestKilledWithoutExternalID kills runs of a sync that has no mark of its own on
+// what it makes and may not adopt what it finds: the journal alone tells that an
+// account whose answer nobody saw is ours.
+func TestKilledWithoutExternalID(t *testing.T) {
+	t.Parallel()
+	for _, at := range []place{
+		{toTarget, "POST", "/Users", 1, performed},
+		{toTarget, "POST", "/Users", 20, performed},
+		{toTarget, "POST", "/Users", 39, answered},
+		{toTarget, "POST", "/Groups", 1, performed},
+	} {
+		t.Run(at.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newGated(t)
+			w.configure(worldSettings{
+				sync: `users: {map: {externalId: off}, matching: {by: [userName], existing: report}}
+groups: {scope: type == "OKTA_GROUP", map: {externalId: off}, matching: {by: [displayName], existing: report}}
+`,
+				target: "limits: {concurrency: 4, members_per_patch: 7}\n",
+			})
+			w.killAt(at, "sync")
+			w.recovers()
+			if r := w.command("status"); !strings.Contains(r.out, "39 users, 5 groups") {
+				t.Errorf("not everything that was made is owned:\n%s", r)
+			}
+		})
+	}
+}
+
 // TestKilledAgainAndAgain kills every run of a first sync after a few writes:
 // each must get further than the one before.
 func TestKilledAgainAndAgain(t *testing.T) {

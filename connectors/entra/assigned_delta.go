@@ -30,6 +30,7 @@ type change struct {
 	joined      map[string]map[string]struct{} // by user: the assigned groups
 	left        map[string]map[string]struct{} // by user: groups that are or were assigned
 	people      *people                        // told whole
+	dead        map[string]struct{}            // users told to be gone
 }
 
 // assignedDelta reads what changed among what is assigned. Graph tells of every
@@ -42,8 +43,8 @@ func (r *reading) assignedDelta(ctx context.Context) error {
 	}
 	before := r.cursor.Scope
 	if !before.listed() {
-		if before.Digest != now.Digest {
-			return expired("more is assigned than a cursor can hold, and it changed")
+		if before.Digest != now.Digest || r.settings.Nested {
+			return expired("more is assigned than a cursor can hold, and it may have changed")
 		}
 		before = now
 	}
@@ -53,6 +54,7 @@ func (r *reading) assignedDelta(ctx context.Context) error {
 	c := &change{
 		reading: r, before: before, now: now, people: &people{seen: map[string]struct{}{}},
 		users: map[string]object{}, joined: map[string]map[string]struct{}{}, left: map[string]map[string]struct{}{},
+		dead: map[string]struct{}{},
 	}
 	for _, step := range []func(context.Context) error{c.readUsers, c.readGroups, c.readAppointed, c.readDismissed, c.settle} {
 		if err := step(ctx); err != nil {
@@ -74,15 +76,16 @@ func (c *change) readUsers(ctx context.Context) error {
 	begun := c.reading.now()
 	link, err := c.userRound(ctx, func(o object, _ told) error {
 		switch {
+		case !c.wants(identity.User):
+			return nil
 		case o.removed():
 			delete(c.users, o.id())
-			if !c.wants(identity.User) {
-				return nil
-			}
+			c.dead[o.id()] = struct{}{}
 			return c.emit(gone(identity.User, o))
 		case o.id() == "":
 			return c.emit(c.reading.users.event(o, changes))
 		}
+		delete(c.dead, o.id()) // restored
 		// Told twice in a round: at least what changed, each time.
 		if have, twice := c.users[o.id()]; twice {
 			maps.Copy(have, o)
@@ -158,7 +161,9 @@ func (c *change) group(t *tally, g groupObject) error {
 			continue
 		}
 		if m.Removed != nil {
-			note(c.left, user, id)
+			if was {
+				note(c.left, user, id)
+			}
 			delete(c.joined[user], id)
 		} else if is {
 			note(c.joined, user, id)
@@ -216,6 +221,14 @@ func (c *change) readAppointed(ctx context.Context) error {
 func (c *change) readDismissed(ctx context.Context) error {
 	for _, id := range except(c.before.Groups, c.now.Groups) {
 		group := identity.Ref{Kind: identity.Group, ID: id}
+		if c.wants(identity.Group) {
+			if err := c.emit(connectors.Gone{Ref: group, Why: identity.CauseUnassigned}); err != nil {
+				return err
+			}
+		}
+		if !c.wants(identity.User) {
+			continue
+		}
 		for users, err := range c.usersOf(ctx, group, graph.Options{Select: []string{"id"}, Top: c.pageSize()}) {
 			if notFound(err) {
 				return expired("an assigned group was deleted, and nothing tells who was in it")
@@ -225,11 +238,6 @@ func (c *change) readDismissed(ctx context.Context) error {
 			}
 			for _, o := range users {
 				note(c.left, o.id(), id)
-			}
-		}
-		if c.wants(identity.Group) {
-			if err := c.emit(connectors.Gone{Ref: group, Why: identity.CauseUnassigned}); err != nil {
-				return err
 			}
 		}
 	}
@@ -264,7 +272,7 @@ func (c *change) settle(ctx context.Context) error {
 	var open []string
 	for _, user := range slices.Sorted(maps.Keys(union(c.users, c.left))) {
 		switch {
-		case c.people.has(user), contains(joined, user):
+		case c.people.has(user), contains(joined, user), has(c.dead, user):
 		case contains(c.now.Users, user):
 			if err := c.tell(user); err != nil {
 				return err
@@ -283,10 +291,10 @@ func (c *change) settle(ctx context.Context) error {
 			_, out := c.left[user][id]
 			return !out && contains(c.now.Groups, id)
 		})
-		switch _, out := c.left[user]; {
+		switch {
 		case in:
 			err = c.tell(user)
-		case out:
+		case len(c.left[user]) > 0:
 			err = c.emit(connectors.Gone{Ref: identity.Ref{Kind: identity.User, ID: user}, Why: identity.CauseUnassigned})
 		}
 		if err != nil {
@@ -303,6 +311,11 @@ func (c *change) tell(user string) error {
 		return nil
 	}
 	return c.emit(c.reading.users.event(o, changes))
+}
+
+func has(set map[string]struct{}, id string) bool {
+	_, in := set[id]
+	return in
 }
 
 func union(a map[string]object, b map[string]map[string]struct{}) map[string]struct{} {

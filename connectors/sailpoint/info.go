@@ -18,7 +18,7 @@ func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
 	}
 	info := connectors.SourceInfo{
 		Identity:    fmt.Sprintf("SailPoint tenant %s as client %s, source %q", s.base.Host, s.settings.ClientID, at.name),
-		DeltaReason: "SailPoint has no list of changes: every cycle reads the source in full",
+		DeltaReason: "SailPoint has no list of changes",
 	}
 	note := func(format string, args ...any) { info.Notes = append(info.Notes, fmt.Sprintf(format, args...)) }
 	kind := s.settings.entitlementType()
@@ -65,7 +65,7 @@ func (s *Source) infoAccounts(ctx context.Context, at place, note func(string, .
 	case refused:
 		note("accounts cannot be listed: give the client the scope idn:accounts:read, or set accounts: false")
 	case n >= 0:
-		note("%d accounts are users, without those that are uncorrelated, of systems or of machines", n)
+		note("%d accounts are read; those that are uncorrelated, of systems or of machines are left out", n)
 	}
 	return nil
 }

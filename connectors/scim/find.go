@@ -49,7 +49,41 @@ func (s *session) find(ctx context.Context, k identity.Kind, m connectors.Match,
 		found, err = s.findByFilter(ctx, k, path, lower, w)
 		found = matching(found, path, m.Value)
 	}
+	if unsure := err == nil || isClass(err, connectors.Unsupported); unsure && len(found) == 0 && escaped(m.Value) && s.profile.Listable {
+		listed, listErr := s.findByListing(ctx, k, path, m.Value, w)
+		if listErr == nil || isClass(listErr, connectors.Unauthorized) || ctx.Err() != nil {
+			return listed, listErr
+		}
+	}
 	return found, err
+}
+
+// escaped reports whether a filter holds the value in another form than its own.
+// Parsers are known to refuse an escaped quote (SCIMMY), or to read it wrongly
+// and find nothing (SCIM-SDK), so that only a listing tells.
+func escaped(value string) bool { return strings.ContainsAny(value, `"\`) }
+
+// findByListing looks through all objects of the kind.
+func (s *session) findByListing(ctx context.Context, k identity.Kind, path identity.Path, value string, w connectors.Want) ([]identity.Entry, error) {
+	var found []identity.Entry
+	walk := s.newWalk(k, s.leaveOutMembers(k, connectors.Want{}))
+	err := walk.run(ctx, func(entries []identity.Entry) error {
+		for _, e := range matching(entries, path, value) {
+			e, err := s.read(ctx, k, e.TargetID, w)
+			if isClass(err, connectors.Missing) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			found = append(found, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
 func (s *session) findByID(ctx context.Context, k identity.Kind, id string, w connectors.Want) ([]identity.Entry, error) {

@@ -3,7 +3,6 @@ package scim_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,8 +16,6 @@ import (
 	"github.com/scimsync/scimsync/connectors/scim"
 	"github.com/scimsync/scimsync/identity"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // recorder answers like a target that keeps one user and one group and writes
 // down what it is asked.
@@ -129,7 +126,7 @@ func TestDialects(t *testing.T) {
 
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
-	if *update {
+	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -142,6 +139,6 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s\nrun the test with -update when the change is meant", name, diff)
+		t.Errorf("%s (-want +got):\n%s\nrun the test with UPDATE_GOLDEN=1 when the change is meant", name, diff)
 	}
 }
