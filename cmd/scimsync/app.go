@@ -146,7 +146,7 @@ func (a *app) open(cfg *configs.Config, s *configs.Sync, l *ledger.Ledger) (*ope
 		Sync: s, Source: source, Target: target, Ledger: l,
 		Fields: fields(cfg, s.Source), Siblings: siblings(cfg, s.Source),
 		Keep: time.Duration(cfg.History.Keep),
-		Log: a.log, Progress: a.progress(s.Name, o), Now: time.Now,
+		Log:  a.log, Progress: a.progress(s.Name, o), Now: time.Now,
 	}
 	return o, nil
 }
@@ -219,10 +219,8 @@ func (a *app) style() render.Style {
 
 // explain says an error to a person, with what to do where that is known.
 func (a *app) explain(err error) string {
-	text := "scimsync: " + err.Error()
+	text := err.Error()
 	switch codeOf(err) {
-	case exitConfig:
-		return strings.TrimPrefix(text, "scimsync: ")
 	case exitUnauthorized:
 		return text + "\nThe credential was refused: renew it where it is kept; nothing else needs changing."
 	case exitIncomplete:

@@ -122,6 +122,11 @@ func (a *app) exit(err error) int {
 	if e, ok := errors.AsType[*codeError](err); ok && e.err == nil {
 		return e.code
 	}
-	a.say("%s", a.explain(err))
-	return codeOf(err)
+	code := codeOf(err)
+	if code == exitConfig { // it begins with the place in the file
+		a.say("%s", a.explain(err))
+		return code
+	}
+	a.say("scimsync: %s", a.explain(err))
+	return code
 }

@@ -198,7 +198,7 @@ func (w *interop) life() {
 		w.t.Errorf("%s is %s with nickName %q, want %s as it was adopted", login(0), u.ID, u.NickName, adopted)
 	}
 	w.source(ids, teams, login)
-	w.target(ids, teams, login, partner)
+	w.target(ids, login, partner)
 	w.demand(ids, login)
 }
 
@@ -304,7 +304,7 @@ func (w *interop) move(from, to orgGroup, n int) {
 }
 
 // target is what people do at the target behind scimsync's back.
-func (w *interop) target(ids []string, teams []orgGroup, login func(int) string, partner string) {
+func (w *interop) target(ids []string, login func(int) string, partner string) {
 	name := w.departments()[2].Profile.Name
 	w.step("a guest is put into one of our groups", func() {
 		g := w.peer.named("Groups", name)

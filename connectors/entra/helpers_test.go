@@ -95,7 +95,7 @@ func (st *state) delta(t *testing.T, s *entra.Source, q connectors.Query) {
 }
 
 // read applies the events of one read, the way the ledger does.
-func (st *state) read(ctx context.Context, s *entra.Source, q connectors.Query) {
+func (st *state) read(ctx context.Context, s connectors.Source, q connectors.Query) {
 	st.gone, st.unreadable = map[identity.Ref]identity.Cause{}, map[identity.Ref]string{}
 	st.links, st.done, st.err = map[identity.Ref]connectors.Links{}, false, nil
 	linked := map[identity.Ref]map[identity.Ref]bool{}
@@ -206,5 +206,7 @@ func unfired(t *testing.T, s *entratest.Server) {
 		t.Error(f)
 	}
 }
+
+
 
 var _ http.Handler = (*entratest.Server)(nil)

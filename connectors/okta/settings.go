@@ -92,10 +92,10 @@ func (s *Settings) Validate() []connectors.SettingError {
 		add("app", "%q is not an app id: it is the part after /app/…/instance/ in the address of the app in the admin console, such as 0oa1example", s.App)
 	}
 	if s.SSOApp != "" {
-		later("sso_app", "comparing with an SSO app is not in this release: remove the key")
+		later("sso_app", "is not available yet in this release: remove the key")
 	}
 	if s.Expiry.At != "" || len(s.Expiry.Warn) > 0 {
-		later("expiry", "warnings before a credential ends are not in this release: remove the key")
+		later("expiry", "is not available yet in this release: remove the key")
 	}
 	if s.Limits.RequestsPerSecond < 0 {
 		add("limits.requests_per_second", "cannot be negative; 0 learns the pace")

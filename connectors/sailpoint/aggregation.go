@@ -3,6 +3,7 @@ package sailpoint
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"mime/multipart"
@@ -26,21 +27,21 @@ const unseenTries = 3
 // aggregate starts an account aggregation and waits for its end. Anything but
 // its completion is of class Incomplete: what would be read is not what was asked
 // for.
-func (s *reading) aggregate(ctx context.Context) error {
-	wait := time.Duration(s.settings.Aggregation.Wait)
+func (r *reading) aggregate(ctx context.Context) error {
+	wait := time.Duration(r.settings.Aggregation.Wait)
 	bounded, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	op := "aggregate source " + s.place.String()
-	id, err := s.startAggregation(bounded)
+	op := "aggregate source " + r.place.String()
+	id, err := r.startAggregation(bounded)
 	if err == nil {
-		s.log.InfoContext(ctx, "account aggregation started", "source", s.place.name, "id", id)
-		err = s.awaitAggregation(bounded, id)
+		r.log.InfoContext(ctx, "account aggregation started", "source", r.place.name, "id", id)
+		err = r.awaitAggregation(bounded, id)
 	}
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded):
-		err = fmt.Errorf("it was not over within %s: raise aggregation.wait, or leave aggregation out and let SailPoint's own schedule bring the data", s.settings.Aggregation.Wait)
+		err = fmt.Errorf("it was not over within %s: raise aggregation.wait, or leave aggregation out and let SailPoint's own schedule bring the data", r.settings.Aggregation.Wait)
 	case connectors.ClassOf(err) == connectors.Unauthorized:
 		return rest.Wrap(op, identity.Ref{}, err)
 	case connectors.ClassOf(err) == connectors.Forbidden:
@@ -52,7 +53,7 @@ func (s *reading) aggregate(ctx context.Context) error {
 // startAggregation starts an aggregation and returns its id. The form is
 // multipart because a file may be part of it; none is sent, so the source is
 // asked itself (API v2025, importAccounts).
-func (s *reading) startAggregation(ctx context.Context) (string, error) {
+func (r *reading) startAggregation(ctx context.Context) (string, error) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	err := form.WriteField("disableOptimization", "false")
@@ -62,8 +63,8 @@ func (s *reading) startAggregation(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	target := s.address(loadAccounts(), s.place.id)
-	resp, err := s.client.send(ctx, http.MethodPost, target, form.FormDataContentType(), body.Bytes())
+	target := r.address(loadAccounts(), r.place.id)
+	a, err := r.client.send(ctx, http.MethodPost, target, form.FormDataContentType(), body.Bytes())
 	if err != nil {
 		return "", err
 	}
@@ -73,8 +74,8 @@ func (s *reading) startAggregation(ctx context.Context) (string, error) {
 			ID any `json:"id"`
 		} `json:"task"`
 	}
-	if err := rest.ReadJSON(resp, &started); err != nil {
-		return "", err
+	if err := json.Unmarshal(a.body, &started); err != nil {
+		return "", errors.New("SailPoint took the request and its answer is not readable: look at the source in the admin console")
 	}
 	id := text(started.Task.ID)
 	if started.Success != nil && !*started.Success || !objectID.MatchString(id) {
@@ -84,16 +85,16 @@ func (s *reading) startAggregation(ctx context.Context) (string, error) {
 }
 
 // awaitAggregation asks for the state until it is COMPLETED.
-func (s *reading) awaitAggregation(ctx context.Context, id string) error {
-	target := s.address(aggregationStatus(), id)
-	pause, seen := s.poll.first, false
+func (r *reading) awaitAggregation(ctx context.Context, id string) error {
+	target := r.address(aggregationStatus(), id)
+	pause, seen := r.poll.first, false
 	for try := 1; ; try++ {
 		var state struct {
 			Status    any `json:"status"`
 			Total     any `json:"totalAccounts"`
 			Processed any `json:"processedAccounts"`
 		}
-		err := s.client.object(ctx, target, &state)
+		err := r.client.object(ctx, target, &state)
 		status := strings.ToUpper(text(state.Status))
 		if notFound(err) {
 			status, err = "NOT_FOUND", nil
@@ -101,7 +102,7 @@ func (s *reading) awaitAggregation(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		s.log.DebugContext(ctx, "account aggregation", "id", id, "status", status, "total", state.Total, "processed", state.Processed)
+		r.log.DebugContext(ctx, "account aggregation", "id", id, "status", status, "total", state.Total, "processed", state.Processed)
 		switch status {
 		case "COMPLETED":
 			return nil
@@ -121,7 +122,7 @@ func (s *reading) awaitAggregation(ctx context.Context, id string) error {
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		pause = min(pause*3/2, s.poll.most)
+		pause = min(pause*3/2, r.poll.most)
 	}
 }
 

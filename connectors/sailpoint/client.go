@@ -31,15 +31,21 @@ func newClient(transport *http.Client, log *slog.Logger) *client {
 	return &client{http: transport, log: log, deprecated: map[string]struct{}{}}
 }
 
+// answer is one successful answer: a JSON value and the headers around it.
+type answer struct {
+	header http.Header
+	body   json.RawMessage
+}
+
 // send sends a request and returns its answer. Errors carry a *connectors.Error.
-func (c *client) send(ctx context.Context, method string, target *url.URL, kind string, body []byte) (*http.Response, error) {
+func (c *client) send(ctx context.Context, method string, target *url.URL, kind string, body []byte) (answer, error) {
 	var content io.Reader
 	if body != nil {
 		content = bytes.NewReader(body)
 	}
 	r, err := http.NewRequestWithContext(ctx, method, target.String(), content)
 	if err != nil {
-		return nil, rest.Wrap("", identity.Ref{}, err)
+		return answer{}, rest.Wrap("", identity.Ref{}, err)
 	}
 	r.Header.Set("Accept", "application/json")
 	if kind != "" {
@@ -50,12 +56,17 @@ func (c *client) send(ctx context.Context, method string, target *url.URL, kind 
 	r.Header.Set("X-Sailpoint-Experimental", "true")
 	resp, err := rest.Do(c.http, r)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
+	defer resp.Body.Close()
 	if strings.EqualFold(resp.Header.Get("X-Deprecated"), "true") {
 		c.warnDeprecated(ctx, method, target)
 	}
-	return resp, nil
+	a := answer{header: resp.Header}
+	if err := rest.ReadJSON(resp, &a.body); err != nil {
+		return answer{}, err
+	}
+	return a, nil
 }
 
 // warnDeprecated says once for each path that it will go away.
@@ -72,23 +83,14 @@ func (c *client) warnDeprecated(ctx context.Context, method string, target *url.
 
 // object sends a GET for one object and decodes it into v.
 func (c *client) object(ctx context.Context, target *url.URL, v any) error {
-	resp, err := c.send(ctx, http.MethodGet, target, "", nil)
+	a, err := c.send(ctx, http.MethodGet, target, "", nil)
 	if err != nil {
 		return err
 	}
-	return readObject(resp, target, v)
-}
-
-// readObject decodes an answer that must be one JSON object.
-func readObject(resp *http.Response, target *url.URL, v any) error {
-	var raw json.RawMessage
-	if err := rest.ReadJSON(resp, &raw); err != nil {
-		return err
-	}
-	if len(raw) == 0 || raw[0] != '{' {
+	if len(a.body) == 0 || a.body[0] != '{' {
 		return connectors.Errorf(connectors.Incomplete, "GET %s: the answer is not an object", target.EscapedPath())
 	}
-	if err := json.Unmarshal(raw, v); err != nil {
+	if err := json.Unmarshal(a.body, v); err != nil {
 		return connectors.Errorf(connectors.Incomplete, "GET %s: the answer is not readable: %w", target.EscapedPath(), err)
 	}
 	return nil
@@ -126,7 +128,7 @@ func list[T any](ctx context.Context, c *client, q query) (page[T], error) {
 	}
 	// A plus sign means a blank to some servers and itself to others.
 	target.RawQuery = strings.ReplaceAll(values.Encode(), "+", "%20")
-	resp, err := c.send(ctx, http.MethodGet, &target, "", nil)
+	a, err := c.send(ctx, http.MethodGet, &target, "", nil)
 	if err != nil {
 		return page[T]{}, err
 	}
@@ -135,15 +137,11 @@ func list[T any](ctx context.Context, c *client, q query) (page[T], error) {
 	}
 	p := page[T]{total: unknown}
 	if q.count {
-		if p.total, err = totalOf(resp.Header); err != nil {
+		if p.total, err = totalOf(a.header); err != nil {
 			return page[T]{}, broken(err)
 		}
 	}
-	var raw json.RawMessage
-	if err := rest.ReadJSON(resp, &raw); err != nil {
-		return page[T]{}, err
-	}
-	if p.items, err = decodeList[T](raw); err != nil {
+	if p.items, err = decodeList[T](a.body); err != nil {
 		return page[T]{}, broken(err)
 	}
 	return p, nil

@@ -88,11 +88,11 @@ func (s *Source) infoAggregation(ctx context.Context, at place, note func(string
 // refused says that this client may not read it.
 func (s *Source) count(ctx context.Context, target *url.URL, filters string) (int, bool, error) {
 	p, err := list[wireSource](ctx, s.client, query{target: target, filters: filters, limit: 1, count: true})
-	if connectors.ClassOf(err) == connectors.Forbidden && err != nil {
-		return unknown, true, nil
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return p.total, false, nil
+	case connectors.ClassOf(err) != connectors.Forbidden:
 		return unknown, false, rest.Wrap("check permissions", identity.Ref{}, err)
 	}
-	return p.total, false, nil
+	return unknown, true, nil
 }

@@ -191,7 +191,7 @@ func (s *spool) put(id string, places []int) {
 	record = binary.AppendUvarint(record, uint64(len(places)))
 	last := 0
 	for _, place := range places {
-		record = binary.AppendUvarint(record, uint64(place-last)) //nolint:gosec // sorted
+		record = binary.AppendUvarint(record, uint64(place-last))
 		last = place
 	}
 	at := len(s.blocks) - 1
@@ -233,5 +233,5 @@ func (s *spool) all() func(yield func(string, []int) bool) {
 func take(b *[]byte) int {
 	n, size := binary.Uvarint(*b)
 	*b = (*b)[size:]
-	return int(n) //nolint:gosec // written from an int
+	return int(n)
 }

@@ -143,16 +143,16 @@ func matches[T any](ctx context.Context, c *client, q query, take func(T) (bool,
 		if err != nil {
 			return err
 		}
-		any := false
+		some := false
 		for _, item := range p.items {
 			ok, err := take(item)
 			if err != nil {
 				return err
 			}
-			any = any || ok
+			some = some || ok
 		}
 		// A server that ignores the filter would list everything.
-		if len(p.items) < q.limit || !any {
+		if len(p.items) < q.limit || !some {
 			return nil
 		}
 		q.offset += len(p.items)

@@ -71,7 +71,7 @@ func (s *Settings) Validate() []connectors.SettingError {
 	if s.Expiry.At != "" || len(s.Expiry.Warn) > 0 {
 		m = append(m, connectors.SettingError{
 			Key: "expiry", Unavailable: true,
-			Problem: "credential expiry warnings are not available in this release; remove the key",
+			Problem: "is not available yet in this release: remove the key",
 		})
 	}
 	if s.Profile != "" && !known(profileNames(), s.Profile) {

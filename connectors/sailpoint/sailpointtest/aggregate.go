@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -61,7 +62,7 @@ func (s *Server) loadAccounts(c *call) {
 func readForm(form *multipart.Reader) string {
 	for parts := 0; ; parts++ {
 		part, err := form.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if parts == 0 {
 				return "the form is empty"
 			}

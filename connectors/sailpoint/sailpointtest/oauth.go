@@ -75,8 +75,8 @@ func (c *call) authorize(needs need) *failure {
 	return nil
 }
 
-// token answers POST /oauth/token (RFC 6749, section 4.4). Id and secret are in
-// the form, and nowhere else.
+// token answers POST /oauth/token (RFC 6749, section 4.4), with id and secret in
+// the form.
 func (s *Server) token(c *call) {
 	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, 64<<10)
 	refuse := func(status int, code, text string) {
@@ -86,14 +86,15 @@ func (s *Server) token(c *call) {
 		refuse(http.StatusBadRequest, "invalid_request", "The form is not readable")
 		return
 	}
-	if c.r.PostForm.Get("grant_type") != "client_credentials" {
+	form := c.r.Form
+	if form.Get("grant_type") != "client_credentials" {
 		refuse(http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type")
 		return
 	}
 	s.mu.RLock()
-	client, known := s.clients[c.r.PostForm.Get("client_id")]
+	client, known := s.clients[form.Get("client_id")]
 	s.mu.RUnlock()
-	if !known || subtle.ConstantTimeCompare([]byte(client.Secret), []byte(c.r.PostForm.Get("client_secret"))) != 1 {
+	if !known || subtle.ConstantTimeCompare([]byte(client.Secret), []byte(form.Get("client_secret"))) != 1 {
 		refuse(http.StatusUnauthorized, "invalid_client", "Bad client credentials")
 		return
 	}

@@ -110,7 +110,7 @@ func DN(name, folder string) string {
 func objectID(r *rand.Rand, i int) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], r.Uint64())
-	binary.BigEndian.PutUint64(b[8:], uint64(i)) //nolint:gosec // counts from zero
+	binary.BigEndian.PutUint64(b[8:], uint64(i))
 	return hex.EncodeToString(b[:])
 }
 
