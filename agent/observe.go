@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
@@ -91,34 +92,24 @@ func (a *Agent) collect(ctx context.Context, c *Cycle, k identity.Kind, answers 
 }
 
 // lookUp tries the keys in turn; the first that finds something counts. A key
-// the target cannot filter by finds nothing.
+// the target cannot filter by finds nothing, but for the name: without it nothing
+// can be said about the object, not even that it is absent.
 func (a *Agent) lookUp(ctx context.Context, c *Cycle, k identity.Kind, matches []connectors.Match) ([]identity.Entry, error) {
 	want := connectors.Want{Members: k == identity.Group && a.links()}
-	var unsupported error
-	asked := false
+	var nameless error
 	for _, m := range matches {
 		entries, err := c.session.Find(ctx, k, m, want)
-		switch connectors.ClassOf(err) {
-		case connectors.Unsupported:
-			unsupported = err
-			continue
-		case connectors.Unclassified:
-			if err != nil {
-				return nil, err
-			}
-		default:
+		switch {
+		case connectors.ClassOf(err) == connectors.Unsupported && m.Path != plan.NamePath(k):
+		case connectors.ClassOf(err) == connectors.Unsupported:
+			nameless = err
+		case err != nil:
 			return nil, err
-		}
-		asked = true
-		if len(entries) > 0 {
+		case len(entries) > 0:
 			return entries, nil
 		}
 	}
-	if !asked && unsupported != nil {
-		// Nothing can be said about this object: not even that it is absent.
-		return nil, unsupported
-	}
-	return nil, nil
+	return nil, nameless
 }
 
 // questions returns, per object, the keys to look it up by.

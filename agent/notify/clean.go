@@ -74,7 +74,7 @@ func shorten(s string, n int) string {
 // little; the cut may split a character, which ToValidUTF8 mends.
 func clipBytes(s string, n int) string {
 	if len(s) > n {
-		return s[:n+utf8.UTFMax]
+		return s[:min(len(s), n+utf8.UTFMax)]
 	}
 	return s
 }

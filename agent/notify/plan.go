@@ -21,7 +21,7 @@ import (
 //
 // Objects are in the plan's order. The error is that of reading the plan's steps.
 func FromPlan(p *plan.Plan) ([]Event, error) {
-	created, failed := gather(p, GroupCreated, Info), gather(p, Failed, Grave)
+	made, failed := gather(p, GroupCreated, Info), gather(p, Failed, Grave)
 	exists, held := gather(p, GroupExists, Info), gather(p, Held, Warning)
 	for s, err := range p.Steps {
 		if err != nil {
@@ -35,7 +35,7 @@ func FromPlan(p *plan.Plan) ([]Event, error) {
 			failed.add(Object{Ref: s.Ref, Name: s.Name, Detail: failure(s), Condition: failedCondition(s.Ref, failure(s))})
 		case plan.Applied, plan.Unverified:
 			if s.Op == identity.Create && s.Ref.Kind == identity.Group {
-				created.add(Object{Ref: s.Ref, Name: s.Name, Detail: createdDetail(s), Condition: about(s.Ref) + fingerprint(p.Run)})
+				made.add(Object{Ref: s.Ref, Name: s.Name, Detail: createdDetail(s), Condition: about(s.Ref) + fingerprint(p.Run)})
 			}
 		case plan.NotTried:
 		}
@@ -50,7 +50,7 @@ func FromPlan(p *plan.Plan) ([]Event, error) {
 	}
 	held.event.Text = trips(p.Guard)
 	var out []Event
-	for _, c := range []*collector{failed, held, exists, created} {
+	for _, c := range []*collector{failed, held, exists, made} {
 		if e, any := c.done(); any {
 			out = append(out, e)
 		}

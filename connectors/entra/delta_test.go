@@ -49,10 +49,12 @@ func mutate(t *testing.T, s *entratest.Server, w entratest.World) {
 func TestDeltaEqualsFull(t *testing.T) {
 	t.Parallel()
 	for name, configure := range map[string]func(*entratest.Options){
-		"plain":                   func(*entratest.Options) {},
-		"small pages":             func(o *entratest.Options) { o.PageSize, o.MembersPerPage = 3, 2 },
-		"interleaved, duplicates": func(o *entratest.Options) { o.PageSize, o.MembersPerPage, o.Interleave, o.Duplicates = 4, 3, true, true },
-		"replays":                 func(o *entratest.Options) { o.Replay, o.EmptyPages, o.Tombstones = 25, true, true },
+		"plain":       func(*entratest.Options) {},
+		"small pages": func(o *entratest.Options) { o.PageSize, o.MembersPerPage = 3, 2 },
+		"interleaved, duplicates": func(o *entratest.Options) {
+			o.PageSize, o.MembersPerPage, o.Interleave, o.Duplicates = 4, 3, true, true
+		},
+		"replays": func(o *entratest.Options) { o.Replay, o.EmptyPages, o.Tombstones = 25, true, true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

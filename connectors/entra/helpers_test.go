@@ -207,6 +207,4 @@ func unfired(t *testing.T, s *entratest.Server) {
 	}
 }
 
-
-
 var _ http.Handler = (*entratest.Server)(nil)
