@@ -100,8 +100,13 @@ type Cycle struct {
 	bound ledger.Binding
 	// reappeared are objects that a listing missed and a question found.
 	reappeared map[identity.Ref]bool
+	// unreadable are objects whose counterpart the target shows in a form
+	// nobody can read, and why.
+	unreadable map[identity.Ref]string
 	emptied    []emptied
-	notes      []string
+	// moves are steps that wait for another one to give a name up.
+	moves []plan.NameMove
+	notes []string
 	// partial says that the plan is not about everything: it was read from a
 	// file, or is for selected objects. Such a run proves nothing about the
 	// rest.
@@ -128,9 +133,44 @@ func (c *Cycle) profile() connectors.Profile {
 
 // counts is what is owned and what was seen.
 type counts struct {
-	owned, present, vanished map[plan.Class]int
+	owned, present map[plan.Class]int
+	// expected are the owned objects that should be seen at the target, and
+	// vanished those of them that are not; missing are all that are not.
+	expected, vanished, missing map[plan.Class]int
 	// unoffered says that the target lacks something the sync wants.
 	unoffered bool
+}
+
+func newCounts() counts {
+	return counts{
+		owned: map[plan.Class]int{}, present: map[plan.Class]int{},
+		expected: map[plan.Class]int{}, vanished: map[plan.Class]int{}, missing: map[plan.Class]int{},
+	}
+}
+
+// see counts an owned object.
+func (c *counts) see(k identity.Kind, live, expected bool) {
+	class := classOf(k)
+	c.owned[class]++
+	if !live {
+		c.missing[class]++
+	}
+	if expected {
+		c.expected[class]++
+	}
+}
+
+// gone returns what the guards are to judge as vanished. Many targets hide the
+// inactive, whose absence therefore proves nothing; but where most of those are
+// missing that should be seen, everything that is missing counts.
+func (c *counts) gone() map[plan.Class]int {
+	out := map[plan.Class]int{}
+	for class, n := range c.vanished {
+		if out[class] = n; 2*n > c.expected[class] {
+			out[class] = max(n, c.missing[class])
+		}
+	}
+	return out
 }
 
 // Options say what a cycle may do.
@@ -153,7 +193,7 @@ type Selector struct {
 
 // Prepare reads both sides and plans. The caller closes the cycle.
 func (a *Agent) Prepare(ctx context.Context, o Options) (*Cycle, error) {
-	c := &Cycle{agent: a, began: a.Now(), reappeared: map[identity.Ref]bool{}}
+	c := &Cycle{agent: a, began: a.Now(), reappeared: map[identity.Ref]bool{}, unreadable: map[identity.Ref]string{}}
 	if len(o.Only) > 0 {
 		c.partial = true
 		if err := a.prepareOnly(ctx, c, o); err != nil {
@@ -204,16 +244,14 @@ func (a *Agent) locks() []string {
 	return []string{"sync:" + a.Sync.Name, "source:" + a.Sync.Source.Name, "target:" + a.Sync.Target.Name}
 }
 
-// Close gives everything back.
+// Close gives everything back. It may be called more than once.
 func (c *Cycle) Close() error {
 	var errs []error
 	if c.scratch != nil {
 		errs = append(errs, c.scratch.Close())
+		c.scratch = nil
 	}
-	if c.lease != nil {
-		errs = append(errs, c.lease.Release())
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Unlock())...)
 }
 
 // holder names this process to whoever finds its lock.

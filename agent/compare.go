@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,17 +30,18 @@ type comparison struct {
 	names []nameWant
 	// created are the steps that create groups, which their members join.
 	created map[string]int64
+	// shield says why nobody of the kind may be taken for absent at the source.
+	shield string
 	// referring says that some mapped attribute names another object.
 	referring bool
 }
 
 // compare turns both sides into steps.
 func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
-	c.counts = counts{owned: map[plan.Class]int{}, present: map[plan.Class]int{}, vanished: map[plan.Class]int{}}
+	c.counts = newCounts()
 	ran := c.bound.ConfigHash != ""
 	edited := ran && c.bound.ConfigHash != a.Sync.Hash
 	reselected := ran && c.bound.Selection != a.Sync.Source.Selection
-	var names []nameWant
 	for _, k := range a.kinds() {
 		if !offers(c.profile(), k) {
 			c.notes = append(c.notes, fmt.Sprintf("the target has no %s", k.Plural()))
@@ -53,7 +55,18 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 		if err := desire(ctx, c, k); err != nil {
 			return err
 		}
+		if err := a.nameShield(ctx, c, k); err != nil {
+			return err
+		}
 		if err := a.observe(ctx, c, k); err != nil {
+			if absent, why := a.lacks(ctx, k, err); why != nil || !absent {
+				return errors.Join(why, err)
+			}
+			c.notes = append(c.notes, fmt.Sprintf("the target has no %s, whatever it says: %v", k.Plural(), err))
+			c.counts.unoffered = true
+			continue
+		}
+		if err := a.estrange(ctx, c, k); err != nil {
 			return err
 		}
 		w := &comparison{
@@ -80,9 +93,42 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 				return err
 			}
 		}
-		names = append(names, w.names...)
 	}
-	return a.finishPlan(ctx, c, o, names)
+	return a.finishPlan(ctx, c, o)
+}
+
+// estrange tells what is ours from what only carries the id of something ours.
+func (a *Agent) estrange(ctx context.Context, c *Cycle, k identity.Kind) error {
+	lost, err := c.scratch.Estrange(ctx, k, plan.NamePath(k))
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	c.notes = append(c.notes, fmt.Sprintf("%d of our %s are not at the target any more: it gave their ids to others, such as %s (%s)",
+		len(lost), k.Plural(), lost[0].TargetID, lost[0].Name))
+	return nil
+}
+
+// nameShield names a record that nobody could tell from the others: as long as
+// the source shows it, nobody of its kind is taken for absent.
+func (a *Agent) nameShield(ctx context.Context, c *Cycle, k identity.Kind) error {
+	mark, _, err := a.Ledger.Mirror(a.Sync.Source.Name).Bookmark(ctx)
+	if err != nil || mark.Shield[k] == "" {
+		return err
+	}
+	return c.scratch.Skip(ctx, identity.Ref{Kind: k}, "of unknown id",
+		"a record could not be read, so that nobody is taken for absent: "+mark.Shield[k], true)
+}
+
+// lacks reports whether a failed listing means that the target has no such kind,
+// which must not keep the others from being provisioned: it says that there is
+// no such thing, and nothing of the kind was ever provisioned there.
+func (a *Agent) lacks(ctx context.Context, k identity.Kind, err error) (bool, error) {
+	class := connectors.ClassOf(err)
+	if k != identity.Group || class != connectors.Missing && class != connectors.Unsupported {
+		return false, nil
+	}
+	owned, failure := a.Ledger.CountOwned(ctx, a.Sync.Name, k)
+	return owned == 0, failure
 }
 
 func offers(p connectors.Profile, k identity.Kind) bool {
@@ -95,6 +141,11 @@ func offers(p connectors.Profile, k identity.Kind) bool {
 func (w *comparison) run(ctx context.Context) error {
 	c := w.cycle
 	w.agent.Progress.Phase("comparing "+w.kind.Plural(), 0)
+	mark, _, err := w.agent.Ledger.Mirror(w.agent.Sync.Source.Name).Bookmark(ctx)
+	if err != nil {
+		return err
+	}
+	w.shield = mark.Shield[w.kind]
 	return c.scratch.Load(ctx, func() error {
 		if err := c.scratch.ClaimOwned(ctx, w.kind); err != nil {
 			return err
@@ -118,6 +169,11 @@ func (w *comparison) run(ctx context.Context) error {
 			if err := w.leaver(ctx, j); err != nil {
 				return fmt.Errorf("%s: %w", j.Owned.Ref, err)
 			}
+		}
+		// Before memberships and references: what takes no part after all
+		// is not to be in them.
+		if err := c.arrange(ctx, w.names); err != nil {
+			return err
 		}
 		if w.referring {
 			return w.references(ctx)
@@ -153,10 +209,13 @@ func (w *comparison) findSuccessors(ctx context.Context) error {
 func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 	c, d := w.cycle, j.Desired
 	if j.Owned != nil {
-		c.counts.owned[classOf(w.kind)]++
+		c.counts.see(w.kind, j.Live != nil, d.State == ledger.In && d.Active)
 	}
 	if d.State == ledger.Shielded {
 		return c.scratch.Skip(ctx, d.Ref, d.Name, d.Why, d.Undecided)
+	}
+	if why := c.unreadable[d.Ref]; why != "" {
+		return c.scratch.Skip(ctx, d.Ref, d.Name, why, true)
 	}
 	if w.superseded[d.Ref] {
 		return nil
@@ -198,7 +257,8 @@ func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 			TargetID: v.live.TargetID, Origin: ledger.OriginRecognized, Name: d.Name, RecordHash: d.Hash,
 		})
 	}
-	changes, left, err := w.diff(ctx, o)
+	byConfig := w.edited && j.Owned != nil && j.Owned.RecordHash == d.Hash
+	changes, left, err := w.diff(ctx, o, byConfig)
 	if err != nil {
 		return err
 	}
@@ -207,7 +267,6 @@ func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 			return err
 		}
 	}
-	byConfig := w.edited && j.Owned != nil && j.Owned.RecordHash == d.Hash
 	if err := w.put(ctx, d.Ref, changes, byConfig); err != nil {
 		return err
 	}
@@ -216,8 +275,14 @@ func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 
 // put adds the steps of one object.
 func (w *comparison) put(ctx context.Context, ref identity.Ref, changes []identity.Change, byConfig bool) error {
+	adopted := false
 	for _, change := range changes {
 		step := plan.Step{Place: plan.Place{Wave: plan.WaveOf(change)}, Change: change}
+		if adopted && change.Op == identity.Deactivate {
+			// Not before it is ours.
+			step.Place.Wave = plan.WaveUsers
+		}
+		adopted = adopted || change.Op == identity.Adopt
 		step.Evidence.ByConfiguration = byConfig && change.Op.Removes()
 		seq, err := w.cycle.scratch.PutStep(ctx, step)
 		if err != nil {
@@ -256,37 +321,42 @@ func (w *comparison) enrol(ctx context.Context, d ledger.Desired, v verdict, cha
 // leaver plans for what is owned and no longer wanted.
 func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
 	c, ref := w.cycle, j.Owned.Ref
-	c.counts.owned[classOf(w.kind)]++
+	c.counts.see(w.kind, j.Live != nil, false)
 	if w.superseded[ref] {
 		return nil
 	}
 	name := j.Owned.Name
-	mark, _, err := w.agent.Ledger.Mirror(w.agent.Sync.Source.Name).Bookmark(ctx)
-	if err != nil {
-		return err
-	}
 	outOfScope := j.Desired.State == ledger.Out
+	if why := c.unreadable[ref]; why != "" {
+		return c.scratch.Skip(ctx, ref, name, why, true)
+	}
 	if c.reappeared[ref] {
 		return c.scratch.Skip(ctx, ref, name, "the listing of the source missed it, but it exists there", true)
 	}
-	if why := mark.Shield[w.kind]; why != "" && !outOfScope {
-		return c.scratch.Skip(ctx, ref, name, "not seen, but the read may have missed it: "+why, true)
+	if w.shield != "" && !outOfScope {
+		return c.scratch.Skip(ctx, ref, name, "not seen, but the read may have missed it: "+w.shield, true)
 	}
 	if why := w.protect.covers(j.Live, identity.Entry{}); why != "" {
 		return c.scratch.Skip(ctx, ref, name, why, false)
 	}
 	cause, byConfig := identity.CauseOutOfScope, w.edited && j.Owned.RecordHash == j.Desired.Hash
 	if !outOfScope {
+		var err error
 		if cause, err = w.agent.whyGone(ctx, ref); err != nil {
 			return err
 		}
-		byConfig = w.reselected
+		if byConfig = w.reselected; w.edited && !byConfig {
+			// Gone for long, and left alone until now.
+			if byConfig, err = c.scratch.Unmoved(ctx, ref); err != nil {
+				return err
+			}
+		}
 	}
 	o := plan.Object{
 		Ref: ref, Name: name, Live: j.Live, Hold: plan.Owned, Left: cause,
 		Adopted: j.Owned.Origin == ledger.OriginAdopted, Waited: true,
 	}
-	changes, left, err := w.diff(ctx, o)
+	changes, left, err := w.diff(ctx, o, byConfig)
 	if err != nil {
 		return err
 	}
@@ -303,7 +373,9 @@ func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
 
 // diff compares one object. A removal has to outlast the grace period first,
 // which begins with the first cycle that plans it.
-func (w *comparison) diff(ctx context.Context, o plan.Object) (changes []identity.Change, left string, err error) {
+// Until then an edit of the configuration that causes it is not taken for
+// accepted.
+func (w *comparison) diff(ctx context.Context, o plan.Object, byConfig bool) (changes []identity.Change, left string, err error) {
 	changes, left = plan.Diff(o, w.policy)
 	grace := time.Duration(0)
 	if w.kind == identity.Group {
@@ -321,6 +393,7 @@ func (w *comparison) diff(ctx context.Context, o plan.Object) (changes []identit
 		return changes, left, err
 	}
 	o.Waited = false
+	w.cycle.configHeld = w.cycle.configHeld || byConfig
 	changes, left = plan.Diff(o, w.policy)
 	return changes, left, nil
 }

@@ -12,20 +12,15 @@ import (
 )
 
 // finishPlan arranges the steps, lets the guards judge them and makes the plan.
-func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options, names []nameWant) error {
-	var moves []plan.NameMove
+func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options) error {
 	var guard plan.Guard
 	err := c.scratch.Load(ctx, func() error {
-		var err error
-		if moves, err = c.arrange(ctx, names); err != nil {
-			return err
-		}
 		tally, err := a.tally(ctx, c)
 		if err != nil {
 			return err
 		}
 		guard = tally.Judge(a.limits())
-		if err := a.hold(ctx, c, guard, moves); err != nil {
+		if err := a.hold(ctx, c, guard); err != nil {
 			return err
 		}
 		guard, err = a.overrule(ctx, c, guard, o)
@@ -37,7 +32,8 @@ func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options, names []nam
 	p := &plan.Plan{
 		Sync: a.Sync.Name, ID: newID(a.Now()), Created: a.Now().UTC().Format(time.RFC3339),
 		Target: a.Sync.Target.URL, ConfigHash: a.Sync.Hash, Cycle: plan.Full, Guard: guard,
-		Steps: c.scratch.Steps(ctx),
+		// The plan is shown even when the run that made it is interrupted.
+		Steps: c.scratch.Steps(context.WithoutCancel(ctx)),
 		Notes: c.notes,
 	}
 	if c.narrow() {
@@ -154,5 +150,5 @@ func requests(change identity.Change, p connectors.Profile) int {
 
 // newID returns an identifier that sorts by time.
 func newID(now time.Time) string {
-	return fmt.Sprintf("%s-%s", now.UTC().Format("20060102T150405"), strconv.FormatInt(now.UnixNano()%1e9, 36))
+	return fmt.Sprintf("%s-%06s", now.UTC().Format("20060102T150405"), strconv.FormatInt(now.UnixNano()%1e9, 36))
 }

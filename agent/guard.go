@@ -87,7 +87,7 @@ func (a *Agent) tally(ctx context.Context, c *Cycle) (*plan.Tally, error) {
 		owned[plan.Groups] = max(owned[plan.Groups], binding.Groups)
 		owned[plan.Memberships] = max(owned[plan.Memberships], binding.Memberships)
 	}
-	t := &plan.Tally{Owned: owned, Present: c.counts.present, Vanished: c.counts.vanished}
+	t := &plan.Tally{Owned: owned, Present: c.counts.present, Vanished: c.counts.gone()}
 	if binding.URL != "" && binding.URL != a.Sync.Target.URL && owned[plan.Users]+owned[plan.Groups] > 0 {
 		t.WrongTarget = binding.URL
 	}
@@ -104,9 +104,14 @@ func (a *Agent) tally(ctx context.Context, c *Cycle) (*plan.Tally, error) {
 }
 
 // hold lets the guards keep back what they must, and what depends on it.
-func (a *Agent) hold(ctx context.Context, c *Cycle, guard plan.Guard, moves []plan.NameMove) error {
+func (a *Agent) hold(ctx context.Context, c *Cycle, guard plan.Guard) error {
+	if !guard.Tripped {
+		return nil
+	}
 	held := map[int64]bool{}
-	everything := guard.Tripped && a.Sync.Guards.OnTrip == configs.Abort
+	everything := a.Sync.Guards.OnTrip == configs.Abort
+	// creates are the users who get no account, by source id.
+	creates := map[string]bool{}
 	for s, err := range c.scratch.Steps(ctx) {
 		if err != nil {
 			return err
@@ -122,19 +127,74 @@ func (a *Agent) hold(ctx context.Context, c *Cycle, guard plan.Guard, moves []pl
 		if rule == plan.RuleConfig {
 			c.configHeld = true
 		}
+		if s.Op == identity.Create && s.Ref.Kind == identity.User {
+			creates[s.Ref.ID] = true
+		}
 		if err := c.scratch.HoldStep(ctx, s.Seq, rule); err != nil {
 			return err
 		}
 	}
+	if err := c.holdNames(ctx, held, creates); err != nil {
+		return err
+	}
+	return c.holdMembers(ctx, creates)
+}
+
+// holdNames keeps back what waits for a name that is not given up, and what
+// follows an adoption that does.
+func (c *Cycle) holdNames(ctx context.Context, held map[int64]bool, creates map[string]bool) error {
 	for again := true; again; {
 		again = false
-		for _, m := range moves {
-			if held[m.Holder] && !held[m.Step] {
-				held[m.Step], again = true, true
-				if err := c.scratch.HoldStep(ctx, m.Step, plan.RuleDepends); err != nil {
+		for _, m := range c.moves {
+			if !held[m.Holder] || held[m.Step] {
+				continue
+			}
+			again = true
+			s, err := c.scratch.Step(ctx, m.Step)
+			if err != nil {
+				return err
+			}
+			steps := []plan.Step{s}
+			switch {
+			case s.Op == identity.Adopt:
+				if steps, err = c.scratch.StepsOf(ctx, s.Ref); err != nil {
+					return err
+				}
+			case s.Op == identity.Create && s.Ref.Kind == identity.User:
+				creates[s.Ref.ID] = true
+			}
+			for _, s := range steps {
+				if held[s.Seq] {
+					continue
+				}
+				held[s.Seq] = true
+				if err := c.scratch.HoldStep(ctx, s.Seq, plan.RuleDepends); err != nil {
 					return err
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// holdMembers keeps back memberships all of which are of people who get no
+// account. Where only some are, those are left out when the step is applied.
+func (c *Cycle) holdMembers(ctx context.Context, creates map[string]bool) error {
+	if len(creates) == 0 {
+		return nil
+	}
+	for s, err := range c.scratch.Steps(ctx) {
+		if err != nil {
+			return err
+		}
+		depends := s.Op == identity.AddMembers && s.Held == "" && !slices.ContainsFunc(s.Members, func(m identity.Member) bool {
+			return m.TargetID != "" || !creates[m.Ref.ID]
+		})
+		if !depends {
+			continue
+		}
+		if err := c.scratch.HoldStep(ctx, s.Seq, plan.RuleDepends); err != nil {
+			return err
 		}
 	}
 	return nil

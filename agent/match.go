@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
@@ -120,6 +121,12 @@ func (a *Agent) succeed(ctx context.Context, c *Cycle, d ledger.Desired, from id
 		}
 		// Its present holder is about to take another name.
 		return verdict{}, false, nil
+	case a.deletesLeavers(d.Ref.Kind) && a.provesNothing(d, live):
+		// The account of the one who left goes, and with it the name comes
+		// free; where it does not, the name stays taken and that is said.
+		return verdict{}, false, nil
+	case found && earlier.Active && d.Ref.Kind == identity.User:
+		return undecided("its name belongs to the account of %s, who is out of scope but active at the source", from), true, nil
 	case d.Ref.Kind == identity.Group:
 		return undecided("its name belongs to the group that came from %s", from), true, nil
 	case a.Sync.Users.Matching.Rehire != configs.Relink:
@@ -129,6 +136,20 @@ func (a *Agent) succeed(ctx context.Context, c *Cycle, d ledger.Desired, from id
 		return undecided("its name belongs to the account of %s, and nothing proves it is the same person: %s", from, why), true, nil
 	}
 	return verdict{hold: plan.Successor, live: &live, predecessor: from}, true, nil
+}
+
+// deletesLeavers reports whether some leavers of the kind are deleted.
+func (a *Agent) deletesLeavers(k identity.Kind) bool {
+	if k == identity.Group {
+		return a.Sync.Groups.Leavers == configs.LeaveDelete
+	}
+	l := a.Sync.Users.Leavers
+	return slices.Contains([]configs.Leave{l.Disabled, l.Gone, l.Unassigned, l.OutOfScope}, configs.LeaveDelete)
+}
+
+// provesNothing reports whether the source object may not take the account over.
+func (a *Agent) provesNothing(d ledger.Desired, live identity.Entry) bool {
+	return d.Ref.Kind == identity.Group || a.Sync.Users.Matching.Rehire != configs.Relink || evidence(d.Entry, live) != ""
 }
 
 const employeeNumber = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber"
@@ -173,7 +194,7 @@ func (a *Agent) claim(ctx context.Context, c *Cycle, ref identity.Ref, v verdict
 		return v, nil
 	}
 	if !v.predecessor.IsZero() {
-		if err := c.scratch.Unclaim(ctx, ref.Kind, v.live.TargetID); err != nil {
+		if err := c.scratch.Unclaim(ctx, v.predecessor, v.live.TargetID); err != nil {
 			return v, err
 		}
 	}

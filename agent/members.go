@@ -55,7 +55,8 @@ func (w *comparison) join(ctx context.Context) error {
 	})
 }
 
-// depart plans the memberships that are too many.
+// depart plans the memberships that are too many. Those that only an edit of the
+// configuration takes away are steps of their own.
 func (w *comparison) depart(ctx context.Context) error {
 	c := w.cycle
 	return groupwise(c.scratch.Departed(ctx), func(first ledger.TeamMember, members []identity.Member) error {
@@ -66,16 +67,43 @@ func (w *comparison) depart(ctx context.Context) error {
 		if wanted == 0 {
 			c.emptied = append(c.emptied, emptied{first.Group, first.Name, len(members)})
 		}
-		byConfig := false
-		if w.edited {
-			// While the link is mirrored, only the configuration can be why
-			// the membership is not wanted.
-			if byConfig, err = c.scratch.LinkMirrored(ctx, first.Group.ID, members[0].Ref.ID); err != nil {
+		edited, rest, err := w.byConfig(ctx, first.Group, members)
+		if err != nil {
+			return err
+		}
+		for _, part := range [...]struct {
+			members  []identity.Member
+			byConfig bool
+		}{{edited, true}, {rest, false}} {
+			if len(part.members) == 0 {
+				continue
+			}
+			if err := w.memberStep(ctx, identity.RemoveMembers, first, part.members, part.byConfig); err != nil {
 				return err
 			}
 		}
-		return w.memberStep(ctx, identity.RemoveMembers, first, members, byConfig)
+		return nil
 	})
+}
+
+// byConfig tells the members that a group loses because groups within groups no
+// longer count from those the source took out.
+func (w *comparison) byConfig(ctx context.Context, group identity.Ref, members []identity.Member) (edited, rest []identity.Member, err error) {
+	if !w.edited || w.agent.Sync.Groups.Nested == configs.Flatten {
+		return nil, members, nil
+	}
+	nested, err := w.cycle.scratch.NestedMembers(ctx, group.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, m := range members {
+		if nested[m.Ref.ID] {
+			edited = append(edited, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	return edited, rest, nil
 }
 
 func (w *comparison) memberStep(ctx context.Context, op identity.Op, t ledger.TeamMember, members []identity.Member, byConfig bool) error {
@@ -92,23 +120,36 @@ func (w *comparison) memberStep(ctx context.Context, op identity.Op, t ledger.Te
 	return err
 }
 
-// nameIncomplete names the groups whose members the source did not show, so that
-// a reader knows why nobody is removed from them.
+// nameIncomplete names the groups whose members the source or the target did not
+// show, so that a reader knows why nobody is removed from them, or added.
 func (w *comparison) nameIncomplete(ctx context.Context) error {
-	refs, err := w.cycle.scratch.Incomplete(ctx)
+	scratch := w.cycle.scratch
+	incomplete, err := scratch.Incomplete(ctx)
 	if err != nil {
 		return err
 	}
+	if err := w.nameTeams(ctx, incomplete, "its members at the source are not completely known; nobody is removed"); err != nil {
+		return err
+	}
+	unreadable, err := scratch.Unreadable(ctx)
+	if err != nil {
+		return err
+	}
+	return w.nameTeams(ctx, unreadable, "the target did not show its members; nobody is added or removed")
+}
+
+func (w *comparison) nameTeams(ctx context.Context, refs []identity.Ref, why string) error {
+	mirror := w.agent.Ledger.Mirror(w.agent.Sync.Source.Name)
 	for _, ref := range refs {
-		m, found, err := w.agent.Ledger.Mirror(w.agent.Sync.Source.Name).Record(ctx, ref)
+		m, found, err := mirror.Record(ctx, ref)
 		if err != nil {
 			return err
 		}
-		why := "its members at the source are not completely known; nobody is removed"
+		text := why
 		if found && m.LinksWhy != "" {
-			why += ": " + m.LinksWhy
+			text += ": " + m.LinksWhy
 		}
-		if err := w.cycle.scratch.Skip(ctx, ref, recordName(m.Record), why, true); err != nil {
+		if err := w.cycle.scratch.Skip(ctx, ref, recordName(m.Record), text, true); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 // object, or of nobody, holds now.
 type nameWant struct {
 	seq    int64
+	op     identity.Op
 	ref    identity.Ref
 	label  string
 	name   ledger.Key
@@ -33,20 +34,21 @@ func (w *comparison) wantName(ctx context.Context, seq int64, change identity.Ch
 			return err
 		}
 		if len(holders) > 0 {
-			w.names = append(w.names, nameWant{seq, change.Ref, change.Name, key(path, name), holders[0]})
+			w.names = append(w.names, nameWant{seq, change.Op, change.Ref, change.Name, key(path, name), holders[0]})
 		}
 	}
 	return nil
 }
 
-// arrange puts the steps that trade names into an order in which every name is
-// free before it is taken. It returns the moves, so that a step follows its
-// holder when that is held back.
-func (c *Cycle) arrange(ctx context.Context, wants []nameWant) ([]plan.NameMove, error) {
+// arrange puts the steps of one kind that trade names into an order in which
+// every name is free before it is taken. It notes the moves, so that a step
+// follows its holder when that is held back.
+func (c *Cycle) arrange(ctx context.Context, wants []nameWant) error {
 	moves, err := c.holders(ctx, wants)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	c.moves = append(c.moves, moves...)
 	byStep := map[int64]nameWant{}
 	for _, w := range wants {
 		byStep[w.seq] = w
@@ -61,17 +63,40 @@ func (c *Cycle) arrange(ctx context.Context, wants []nameWant) ([]plan.NameMove,
 		for _, seq := range [...]int64{m.Step, m.Holder} {
 			// Level 0 is for parking alone, and for holders that wait for
 			// nobody; the rest of the wave has level 0 too.
-			if err := c.scratch.Move(ctx, seq, plan.Place{Wave: wave, Level: order.Level[seq]}); err != nil {
-				return nil, err
+			if err := c.move(ctx, seq, plan.Place{Wave: wave, Level: order.Level[seq]}); err != nil {
+				return err
 			}
 		}
 	}
 	for _, seq := range order.Parked {
 		if err := c.park(ctx, seq); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return moves, nil
+	return nil
+}
+
+// move puts a step into another place, and with an adoption what follows it.
+func (c *Cycle) move(ctx context.Context, seq int64, place plan.Place) error {
+	s, err := c.scratch.Step(ctx, seq)
+	if err != nil {
+		return err
+	}
+	steps := []plan.Step{s}
+	if s.Op == identity.Adopt {
+		if steps, err = c.scratch.StepsOf(ctx, s.Ref); err != nil {
+			return err
+		}
+	}
+	for _, follower := range steps {
+		if follower.Seq != seq && follower.Place.Wave != place.Wave {
+			continue // it comes later in any case
+		}
+		if err := c.scratch.Move(ctx, follower.Seq, place); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // holders finds, for every want, the step that gives the name up. A want that no
@@ -93,7 +118,7 @@ func (c *Cycle) holders(ctx context.Context, wants []nameWant) ([]plan.NameMove,
 				moves = append(moves, plan.NameMove{Step: w.seq, Holder: freeing})
 				continue
 			}
-			if err := c.scratch.DropStep(ctx, w.seq); err != nil {
+			if err := c.drop(ctx, w); err != nil {
 				return nil, err
 			}
 			why := fmt.Sprintf("the target object %s already has %s", w.holder, w.name.Path)
@@ -106,6 +131,24 @@ func (c *Cycle) holders(ctx context.Context, wants []nameWant) ([]plan.NameMove,
 			return moves, nil
 		}
 	}
+}
+
+// drop takes a step out of the plan. Where the object would have become ours by
+// it, nothing else is done about it either.
+func (c *Cycle) drop(ctx context.Context, w nameWant) error {
+	if w.op != identity.Create && w.op != identity.Adopt {
+		return c.scratch.DropStep(ctx, w.seq)
+	}
+	steps, err := c.scratch.StepsOf(ctx, w.ref)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
+		if err := c.scratch.DropStep(ctx, s.Seq); err != nil {
+			return err
+		}
+	}
+	return c.scratch.Unenrol(ctx, w.ref)
 }
 
 // freeing returns the step after which the wanted name is free, and 0 for none.

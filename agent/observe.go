@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -38,6 +40,9 @@ func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 			"target", a.Sync.Target.Name, "kind", k, "err", err)
 		return incomplete(what, a.lookUpAll(ctx, c, k))
 	}
+	if err == nil {
+		err = a.lookUpMissing(ctx, c, k)
+	}
 	return incomplete(what, err)
 }
 
@@ -52,23 +57,93 @@ func (a *Agent) lookUpAll(ctx context.Context, c *Cycle, k identity.Kind) error 
 	if err != nil {
 		return err
 	}
+	return a.ask(ctx, c, k, questions)
+}
+
+// lookUpMissing asks for what a complete listing did not show by its id: some
+// targets leave objects out. When most of it is missing, nobody is asked one by
+// one: that the guards judge.
+func (a *Agent) lookUpMissing(ctx context.Context, c *Cycle, k identity.Kind) error {
+	owned, err := a.Ledger.CountOwned(ctx, a.Sync.Name, k)
+	if err != nil {
+		return err
+	}
+	limit := max(a.Sync.Guards.Floor, owned/2)
+	missing, err := c.scratch.Missing(ctx, k, limit+1)
+	if err != nil || len(missing) == 0 || len(missing) > limit {
+		return err
+	}
+	questions := make([]question, len(missing))
+	for i, m := range missing {
+		questions[i] = question{ref: m.Ref, matches: []connectors.Match{{Path: "id", Value: m.TargetID}}, left: m.Left}
+	}
+	return a.ask(ctx, c, k, questions)
+}
+
+// question is one object to look up.
+type question struct {
+	ref     identity.Ref
+	matches []connectors.Match
+	// left says that the source no longer shows the object: an inactive
+	// account that the target hides is then as good as gone.
+	left bool
+}
+
+// ask looks objects up, several at a time.
+func (a *Agent) ask(ctx context.Context, c *Cycle, k identity.Kind, questions []question) error {
 	group, asking := errgroup.WithContext(ctx)
 	group.SetLimit(lookups)
 	answers := make(chan []identity.Entry, lookups)
 	collected := make(chan error, 1)
 	go func() { collected <- a.collect(ctx, c, k, answers) }()
-	for _, matches := range questions {
+	var unreadable unreadables
+	for _, q := range questions {
 		group.Go(func() error {
-			entries, err := a.lookUp(asking, c, k, matches)
+			entries, err := a.lookUp(asking, c, k, q.matches)
+			if connectors.ClassOf(err) == connectors.Rejected && unreadable.add(q.ref, err) <= a.Sync.Guards.Floor {
+				return nil
+			}
+			if q.left {
+				entries = slices.DeleteFunc(entries, inactive)
+			}
 			if err == nil {
 				answers <- entries // the collector reads to the end
 			}
 			return err
 		})
 	}
-	err = group.Wait()
+	err := group.Wait()
 	close(answers)
-	return errors.Join(err, <-collected)
+	// When the run is being cut short both say so.
+	if problem := <-collected; err == nil {
+		err = problem
+	}
+	maps.Copy(c.unreadable, unreadable.why)
+	return err
+}
+
+// unreadables are the objects that the target shows in a form nobody can read.
+// A few are shielded and named; more than the guards' floor means that the target
+// is not what it should be.
+type unreadables struct {
+	mu  sync.Mutex
+	why map[identity.Ref]string
+}
+
+// add notes one and returns how many there are.
+func (u *unreadables) add(ref identity.Ref, err error) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.why == nil {
+		u.why = map[identity.Ref]string{}
+	}
+	u.why[ref] = "cannot be read at the target: " + err.Error()
+	return len(u.why)
+}
+
+func inactive(e identity.Entry) bool {
+	active, known := e.Attrs.Active()
+	return known && !active
 }
 
 // collect writes what look-ups found. The scratch room has one writer.
@@ -113,19 +188,19 @@ func (a *Agent) lookUp(ctx context.Context, c *Cycle, k identity.Kind, matches [
 }
 
 // questions returns, per object, the keys to look it up by.
-func (c *Cycle) questions(ctx context.Context, k identity.Kind, by []string) ([][]connectors.Match, error) {
-	var out [][]connectors.Match
+func (c *Cycle) questions(ctx context.Context, k identity.Kind, by []string) ([]question, error) {
+	var out []question
 	for j, err := range c.scratch.Objects(ctx, k) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, matchesOf(j, by))
+		out = append(out, question{ref: j.Desired.Ref, matches: matchesOf(j, by)})
 	}
 	for j, err := range c.scratch.Leavers(ctx, k) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, matchesOf(j, nil))
+		out = append(out, question{ref: j.Owned.Ref, matches: matchesOf(j, nil)})
 	}
 	return out, nil
 }

@@ -243,7 +243,8 @@ func (w *comparison) selectAccount(ctx context.Context, ref identity.Ref) error 
 		return err
 	}
 	d := a.desired(m, c.profile())
-	if d.State != ledger.In {
+	known := identity.Entry{TargetID: owned.TargetID}
+	if d.State != ledger.In || a.protection(identity.User).covers(&known, d.Entry) != "" {
 		return nil
 	}
 	return c.scratch.PutAccount(ctx, ref.ID, owned.TargetID, owned.Name, d.Active)

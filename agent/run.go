@@ -1,13 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
 	"github.com/scimsync/scimsync/agent/apply"
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
-	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
@@ -64,13 +64,13 @@ func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error)
 	engine := &apply.Engine{
 		Session: c.session, Scratch: c.scratch, Ledger: a.Ledger, Journal: journal{c},
 		Sync: a.Sync.Name, Target: a.Sync.Target.Name, RunID: run.ID,
-		Adopt: map[identity.Kind]bool{}, By: map[identity.Kind][]string{},
-		Workers: max(workers, profile.Limits.Concurrency),
+		By: map[identity.Kind][]string{}, TakeOver: c.takeOver,
+		Blind:   func() bool { return c.profile().Members == connectors.MembersBlind },
+		Workers: cmp.Or(profile.Limits.Concurrency, workers),
 		Stop:    stop, Advance: a.Progress.Advance,
 	}
 	for _, k := range a.kinds() {
 		engine.By[k] = a.matchPaths(k)
-		engine.Adopt[k] = a.adopts(k)
 	}
 	steps, err := c.scratch.CountSteps(ctx)
 	if err != nil {
@@ -84,20 +84,16 @@ func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error)
 		c.Plan.Notes = append(c.Plan.Notes, "the target does not show group members; from now on scimsync remembers what it wrote")
 		failure = c.scratch.AssumeWritten(context.WithoutCancel(ctx))
 	}
-	return result, errors.Join(failure, c.end(context.WithoutCancel(ctx), result, failure))
+	// Where the ledger has failed already, the end fails for the same reason.
+	if err := c.end(context.WithoutCancel(ctx), result, failure); failure == nil {
+		failure = err
+	}
+	return result, failure
 }
 
 // workers is how many changes are in flight when the target's limit is unknown;
 // the transport learns a better number below it.
 const workers = 16
-
-func (a *Agent) adopts(k identity.Kind) bool {
-	if k == identity.Group {
-		e := a.Sync.Groups.Matching.Existing
-		return e == configs.AdoptExisting || e == configs.MembersOnlyExisting
-	}
-	return a.Sync.Users.Matching.Existing == configs.AdoptExisting
-}
 
 // journal writes intents under the lease of the cycle.
 type journal struct{ c *Cycle }
@@ -113,21 +109,26 @@ func (j journal) Settle(ctx context.Context, outcomes []ledger.Outcome) error {
 }
 
 // settleOwnership writes down what the comparison found out about ownership:
-// objects that are ours by their externalId, and objects gone on both sides.
+// objects that are ours by their externalId, and objects gone on both sides. At a
+// target that is not what it was, neither is proof of anything.
 func (c *Cycle) settleOwnership(ctx context.Context) error {
-	l, now := c.agent.Ledger, c.agent.Now()
-	for _, o := range c.recognized {
-		o.Since = now
-		if err := l.Own(ctx, o); err != nil {
+	guard := c.Plan.Guard
+	if guard.Has(plan.RuleWrongTarget) {
+		return nil
+	}
+	now := c.agent.Now()
+	for i := range c.recognized {
+		c.recognized[i].Since = now
+	}
+	if len(c.recognized) > 0 {
+		if err := c.agent.Ledger.Own(ctx, c.recognized...); err != nil {
 			return err
 		}
 	}
-	for _, ref := range c.forgotten {
-		if err := l.Disown(ctx, c.agent.Sync.Name, ref); err != nil {
-			return err
-		}
+	if len(c.forgotten) == 0 || guard.Has(plan.RuleVanished) {
+		return nil
 	}
-	return nil
+	return c.agent.Ledger.Disown(ctx, c.agent.Sync.Name, c.forgotten...)
 }
 
 // end writes down how the run ended.
@@ -221,6 +222,9 @@ func (c *Cycle) binding(ctx context.Context, complete bool) error {
 	}
 	if wrong := c.Plan.Guard.Has(plan.RuleWrongTarget); wrong {
 		return nil
+	}
+	if b.URL != a.Sync.Target.URL {
+		b.Members = "" // learned of another target
 	}
 	b.Sync, b.Target, b.URL = a.Sync.Name, a.Sync.Target.Name, a.Sync.Target.URL
 	if c.profile().Members == connectors.MembersBlind {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
@@ -25,7 +26,7 @@ func (a *Agent) PrepareSaved(ctx context.Context, p *plan.Plan) (*Cycle, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Cycle{agent: a, lease: lease, partial: true, began: a.Now(), reappeared: map[identity.Ref]bool{}}
+	c := &Cycle{agent: a, lease: lease, partial: true, began: a.Now(), reappeared: map[identity.Ref]bool{}, unreadable: map[identity.Ref]string{}}
 	if err := a.prepareSaved(ctx, c, p); err != nil {
 		return nil, c.closeOn(err)
 	}
@@ -47,7 +48,7 @@ func (a *Agent) prepareSaved(ctx context.Context, c *Cycle, p *plan.Plan) error 
 	if err != nil {
 		return err
 	}
-	c.counts = counts{owned: map[plan.Class]int{}, vanished: map[plan.Class]int{}}
+	c.counts = newCounts()
 	for _, k := range identity.Kinds() {
 		if c.counts.owned[classOf(k)], err = a.Ledger.CountOwned(ctx, a.Sync.Name, k); err != nil {
 			return err
@@ -62,13 +63,19 @@ func (a *Agent) prepareSaved(ctx context.Context, c *Cycle, p *plan.Plan) error 
 		if err != nil {
 			return err
 		}
-		p.Guard = tally.Judge(a.limits())
-		return a.hold(ctx, c, p.Guard, nil)
+		today := tally.Judge(a.limits())
+		if !today.Tripped {
+			today = p.Guard
+		}
+		p.Guard = today
+		return a.hold(ctx, c, p.Guard)
 	})
 	if err != nil {
 		return err
 	}
-	p.Steps, p.Summary = c.scratch.Steps(ctx), plan.Summary{}
+	// A run of its own: the same file may be applied again, to no effect.
+	p.ID = newID(a.Now())
+	p.Steps, p.Summary = c.scratch.Steps(context.WithoutCancel(ctx)), plan.Summary{}
 	c.Plan = p
 	return c.summarize(ctx, p)
 }
@@ -81,7 +88,11 @@ func (a *Agent) loadSaved(ctx context.Context, c *Cycle, p *plan.Plan) error {
 			return err
 		}
 		if s.Held != "" {
-			continue // what was held then is not what was agreed to
+			// What was held then is not what was agreed to: it stays held.
+			if _, err := c.scratch.PutStep(ctx, s); err != nil {
+				return err
+			}
+			continue
 		}
 		why, err := a.outdated(ctx, c, s)
 		if err != nil {
@@ -130,8 +141,10 @@ func (a *Agent) outdated(ctx context.Context, c *Cycle, s plan.Step) (string, er
 	if owned && owner.TargetID != s.TargetID {
 		return "it is now " + owner.TargetID, nil
 	}
-	if !owned && s.Op != identity.Adopt && !a.adoptedBefore(ctx, c, s) {
-		return "scimsync no longer owns it", nil
+	if !owned && s.Op != identity.Adopt {
+		if adopted, err := adoptedBefore(ctx, c, s); err != nil || !adopted {
+			return "scimsync no longer owns it", err
+		}
 	}
 	want := connectors.Want{Members: len(s.Members) > 0}
 	entries, err := c.session.Find(ctx, s.Ref.Kind, connectors.Match{Path: "id", Value: s.TargetID}, want)
@@ -147,17 +160,11 @@ func (a *Agent) outdated(ctx context.Context, c *Cycle, s plan.Step) (string, er
 }
 
 // adoptedBefore reports whether an earlier step of the plan adopts the object.
-func (a *Agent) adoptedBefore(ctx context.Context, c *Cycle, s plan.Step) bool {
+func adoptedBefore(ctx context.Context, c *Cycle, s plan.Step) (bool, error) {
 	steps, err := c.scratch.StepsOf(ctx, s.Ref)
-	if err != nil {
-		return false
-	}
-	for _, earlier := range steps {
-		if earlier.Op == identity.Adopt && earlier.TargetID == s.TargetID {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(steps, func(earlier plan.Step) bool {
+		return earlier.Op == identity.Adopt && earlier.TargetID == s.TargetID
+	}), err
 }
 
 func changedSince(s plan.Step, live identity.Entry, same func(path string, a, b any) bool) string {

@@ -120,14 +120,14 @@ func (d *decoder) decode(n *node, path string, v reflect.Value) {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
-			if target, ok := v.Interface().(defaulter); ok {
+			if target, ok := reflect.TypeAssert[defaulter](v); ok {
 				target.setDefaults()
 			}
 		}
 		d.decode(n, path, v.Elem())
 		return
 	}
-	if secret, ok := v.Addr().Interface().(*connectors.Secret); ok {
+	if secret, ok := reflect.TypeAssert[*connectors.Secret](v.Addr()); ok {
 		d.decodeSecret(n, path, secret)
 		return
 	}
@@ -272,7 +272,7 @@ func (d *decoder) decodeField(e entry, key string, f field, v reflect.Value) {
 	target := v.FieldByIndex(f.index)
 	d.decode(e.value, key, target)
 	if d.sound(key) {
-		f.check(d, e.value, key, target)
+		f.check(d, key, target)
 	}
 	if f.later {
 		d.unavailable(key)
@@ -336,7 +336,7 @@ func (d *decoder) decodeMap(n *node, path string, v reflect.Value) {
 	out := reflect.MakeMap(v.Type())
 	for _, e := range d.unique(n.entries, path) {
 		value := reflect.New(v.Type().Elem()).Elem()
-		if target, ok := value.Addr().Interface().(defaulter); ok {
+		if target, ok := reflect.TypeAssert[defaulter](value.Addr()); ok {
 			target.setDefaults()
 		}
 		d.decode(e.value, join(path, e.key), value)
@@ -388,6 +388,7 @@ func (d *decoder) decodeAny(n *node, path string) any {
 		var out float64
 		d.decodeScalar(n, path, reflect.ValueOf(&out).Elem())
 		return out
+	case textNode, nullNode:
 	}
 	return n.text
 }

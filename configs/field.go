@@ -80,7 +80,7 @@ func (f *field) readSchemaTag(tag string) {
 }
 
 // check holds a decoded value against the constraints of its field.
-func (f *field) check(d *decoder, n *node, path string, v reflect.Value) {
+func (f *field) check(d *decoder, path string, v reflect.Value) {
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}

@@ -42,7 +42,7 @@ func selected(v reflect.Value) any {
 		}
 		v = v.Elem()
 	}
-	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
+	if text, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		if data, err := text.MarshalText(); err == nil {
 			return string(data)
 		}

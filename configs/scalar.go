@@ -72,7 +72,7 @@ func (d *decoder) decodeString(n *node, path string, v reflect.Value) {
 	case boolNode:
 		// off and false mean the same, so false fits where off is a value.
 		if n.isOff() {
-			if named, ok := v.Interface().(interface{ takesOff() bool }); ok && named.takesOff() {
+			if named, ok := reflect.TypeAssert[interface{ takesOff() bool }](v); ok && named.takesOff() {
 				v.SetString("off")
 				return
 			}

@@ -64,17 +64,29 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 func (s Secret) Resolve(ctx context.Context) (string, error) {
 	value, err := s.read(ctx)
 	if err != nil {
-		return "", fmt.Errorf("secret from %s: %w", s, err)
+		return "", &SecretError{s, err}
 	}
 	value = strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 	if strings.TrimSpace(value) == "" {
-		return "", fmt.Errorf("secret from %s is empty", s)
+		return "", &SecretError{s, errors.New("is empty")}
 	}
 	if len(value) > secretSize {
-		return "", fmt.Errorf("secret from %s is larger than %d KiB", s, secretSize>>10)
+		return "", &SecretError{s, fmt.Errorf("is larger than %d KiB", secretSize>>10)}
 	}
 	return value, nil
 }
+
+// SecretError says that a secret could not be had, so that nothing was sent.
+type SecretError struct {
+	Secret Secret
+	Err    error
+}
+
+// Error names the place and the problem, never the secret.
+func (e *SecretError) Error() string { return fmt.Sprintf("secret from %s: %v", e.Secret, e.Err) }
+
+// Unwrap returns the cause.
+func (e *SecretError) Unwrap() error { return e.Err }
 
 func (s Secret) read(ctx context.Context) (string, error) {
 	switch {

@@ -11,12 +11,9 @@ const (
 	Group Kind = "group"
 )
 
-// Kinds lists both kinds in the order they are read and written.
-var kinds = [...]Kind{User, Group}
-
 // Kinds returns both kinds in the order they are read and written: a group
 // refers to users, so users come first.
-func Kinds() []Kind { return kinds[:] }
+func Kinds() []Kind { return []Kind{User, Group} }
 
 // Plural returns "users" or "groups", the spelling of the configuration.
 func (k Kind) Plural() string { return string(k) + "s" }

@@ -58,7 +58,9 @@ func newAttributeBook() attributeBook {
 	// (RFC 7643, section 2.4).
 	multi := append(texts("value", "display", "type", "$ref"), attribute{name: "primary", kind: kindBool})
 	common := []attribute{
-		{name: "id", kind: kindReadOnly}, {name: "meta", kind: kindReadOnly}, {name: "schemas", kind: kindReadOnly},
+		{name: "id", kind: kindReadOnly},
+		{name: "meta", kind: kindReadOnly},
+		{name: "schemas", kind: kindReadOnly},
 		{name: "externalId", kind: kindText},
 	}
 	user := append([]attribute{

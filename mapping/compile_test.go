@@ -123,8 +123,11 @@ func TestRuleMistakes(t *testing.T) {
 		{"include", mapping.Config{Kind: identity.Group, Include: []mapping.Expr{{Source: "", Pos: pos}, {Source: `a\`, Pos: pos}}}, "f.yaml:3:5: include: the pattern ends in a lone backslash\nf.yaml:3:5: include: the pattern is empty"},
 		{"members", mapping.Config{Kind: identity.Group, Rules: []mapping.Rule{rule("members", "name")}}, "f.yaml:3:5: members: members are provisioned from the source's groups, not by a rule (see groups.members)"},
 		{"kind", mapping.Config{Kind: "device"}, `a mapping is for users or groups, not for "device"`},
-		{"several", mapping.Config{Kind: identity.User, Scope: mapping.Expr{Source: "profil", Pos: mapping.Pos{File: "f.yaml", Line: 2, Column: 10}}, Rules: []mapping.Rule{rule("id", "status"), rule("title", "tags")}},
-			"f.yaml:2:10: scope: unknown field profil (did you mean profile?)\nf.yaml:3:5: id: the attribute belongs to the target and cannot be written\nf.yaml:3:20: title: the attribute takes one value and the expression gives a list"},
+		{
+			"several",
+			mapping.Config{Kind: identity.User, Scope: mapping.Expr{Source: "profil", Pos: mapping.Pos{File: "f.yaml", Line: 2, Column: 10}}, Rules: []mapping.Rule{rule("id", "status"), rule("title", "tags")}},
+			"f.yaml:2:10: scope: unknown field profil (did you mean profile?)\nf.yaml:3:5: id: the attribute belongs to the target and cannot be written\nf.yaml:3:20: title: the attribute takes one value and the expression gives a list",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -94,8 +94,10 @@ func FuzzMap(f *testing.F) {
 	fields := []identity.Field{
 		{Path: "level", Type: identity.Number, Always: true},
 		{Path: "profile", Type: identity.Object, Always: true},
-		{Path: "profile.a", Type: identity.String, Always: true}, {Path: "profile.b", Type: identity.String, Always: true},
-		{Path: "profile.c", Type: identity.String}, {Path: "profile.list", Type: identity.Strings},
+		{Path: "profile.a", Type: identity.String, Always: true},
+		{Path: "profile.b", Type: identity.String, Always: true},
+		{Path: "profile.c", Type: identity.String},
+		{Path: "profile.list", Type: identity.Strings},
 	}
 	mappers := make([]*mapping.Mapper, len(rules))
 	for i, r := range rules {

@@ -269,6 +269,7 @@ func typeName(t identity.FieldType) string {
 		return "a number"
 	case identity.Strings:
 		return "a list of texts"
+	case identity.Any, identity.Object:
 	}
 	return "an object"
 }

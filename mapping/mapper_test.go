@@ -228,8 +228,10 @@ func TestMapErrors(t *testing.T) {
 		{"text as condition", users(value("title", "profile.flag ?? 1 ? 'a' : 'b'")), with("profile.flag", "s3cret"), "title: a value is of a type that does not fit at character 29 of the expression"},
 		{"function", users(value("title", "Left(profile.office, 2)")), with("profile.office", []any{"s3cret"}), "title: Left: argument 1: one value is needed and a list was given"},
 		{"number from a text", users(value("title", "int(profile.office)")), with("profile.office", "s3cret"), "title: int: the text is not a number"},
-		{"two", users(value("title", "profile.office"), value("nickName", "profile.office")), with("profile.office", []any{"s3cret"}),
-			"nickName: the value is a list where the attribute takes one value; title: the value is a list where the attribute takes one value"},
+		{
+			"two", users(value("title", "profile.office"), value("nickName", "profile.office")), with("profile.office", []any{"s3cret"}),
+			"nickName: the value is a list where the attribute takes one value; title: the value is a list where the attribute takes one value",
+		},
 		{"scope absent", mapping.Config{Kind: identity.User, Scope: mapping.Expr{Source: "suspended"}}, ada(), "scope: the result must be true or false and is nothing"},
 		{"scope no bool", mapping.Config{Kind: identity.User, Scope: mapping.Expr{Source: "profile.in"}}, with("profile.in", "yes"), "scope: the result must be true or false and is a text"},
 		{"scope stops", mapping.Config{Kind: identity.User, Scope: mapping.Expr{Source: "profile.in > 3"}}, ada(), "scope: something is absent that is needed at character 12 of the expression"},

@@ -88,6 +88,7 @@ func (f *field) exprType(loose bool) types.Type {
 		return types.Array(types.String)
 	case identity.Object:
 		return f.environment(loose)
+	case identity.Any:
 	}
 	return types.Any
 }
@@ -180,6 +181,7 @@ func promise(typ identity.FieldType, value any) string {
 		if _, ok := value.(map[string]any); !ok {
 			return "an object"
 		}
+	case identity.Any: // it promises nothing
 	}
 	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
@@ -34,14 +35,19 @@ type Engine struct {
 	// Sync and Target name the owner and the owned side.
 	Sync, Target string
 	RunID        string
-	// Adopt says whether an account that turns up when it is to be created
-	// may be adopted; by holds the keys it may be found by, in order.
-	Adopt map[identity.Kind]bool
-	By    map[identity.Kind][]string
+	// By holds the keys by which an object that stands in the way of a create
+	// is looked up, in order, and TakeOver decides about it. It is called from
+	// several goroutines at a time.
+	By       map[identity.Kind][]string
+	TakeOver func(ctx context.Context, o Obstacle) (Takeover, error)
+	// Blind says that the target does not show members, so that what is written
+	// must be remembered; the target may prove so in the middle of a run.
+	Blind func() bool
 	// Workers bounds the steps in flight; the transport paces them further.
 	Workers int
 	// Stop, once closed, ends the run after the steps in flight.
-	Stop    <-chan struct{}
+	Stop <-chan struct{}
+	// Advance, where set, counts the steps that were tried.
 	Advance func(n int)
 }
 
@@ -68,9 +74,12 @@ var ErrInterrupted = errors.New("interrupted")
 
 // Run applies every step that is not held. It returns an error only where the
 // journal or the scratch room failed; everything else is in the report.
+//
+// When ctx ends, so do the calls in flight; what became of them is written down
+// all the same, and the rest is marked as not tried.
 func (e *Engine) Run(ctx context.Context) (Report, error) {
 	r := &run{Engine: e}
-	places, err := e.Scratch.Places(ctx)
+	places, err := e.Scratch.Places(context.WithoutCancel(ctx))
 	if err != nil {
 		return r.report, err
 	}
@@ -82,17 +91,23 @@ func (e *Engine) Run(ctx context.Context) (Report, error) {
 	return r.report, nil
 }
 
-// run is the state of one Run. Only its own goroutine touches it.
+// run is the state of one Run. Only its own goroutine touches it, but for what
+// judging guards while a batch is at work.
 type run struct {
 	*Engine
 	report Report
+
+	judging sync.Mutex // guards report.Stopped, failing and Advance
 	// failing counts failures of the target in a row.
 	failing int
+	// halt is closed, by halted, when no further call of the batch may begin.
+	halt   chan struct{}
+	halted func()
 }
 
 func (r *run) place(ctx context.Context, place plan.Place) error {
 	var batch []plan.Step
-	for s, err := range r.Scratch.StepsAt(ctx, place) {
+	for s, err := range r.Scratch.StepsAt(context.WithoutCancel(ctx), place) {
 		if err != nil {
 			return err
 		}
@@ -118,7 +133,10 @@ func (r *run) batch(ctx context.Context, steps []plan.Step) error {
 	if r.report.Stopped != nil {
 		return r.leave(ctx, steps)
 	}
-	jobs, err := r.prepare(ctx, steps)
+	// What is kept here is brought to its end even when the run is cut short:
+	// only the calls to the target are not.
+	kept := context.WithoutCancel(ctx)
+	jobs, err := r.prepare(kept, steps)
 	if err != nil || len(jobs) == 0 {
 		return err
 	}
@@ -126,7 +144,7 @@ func (r *run) batch(ctx context.Context, steps []plan.Step) error {
 	for i, j := range jobs {
 		changes[i] = j.change
 	}
-	seqs, err := r.Journal.Intend(ctx, changes)
+	seqs, err := r.Journal.Intend(kept, changes)
 	if err != nil {
 		return fmt.Errorf("write down what is about to be done: %w", err)
 	}
@@ -137,7 +155,7 @@ func (r *run) batch(ctx context.Context, steps []plan.Step) error {
 			continue
 		}
 		r.report.NotTried++
-		if err := r.Scratch.SettleStep(ctx, jobs[i].step.Seq, plan.NotTried, "",
+		if err := r.Scratch.SettleStep(kept, jobs[i].step.Seq, plan.NotTried, "",
 			"another run has written this object since the plan was made; left for the next cycle"); err != nil {
 			return err
 		}
@@ -154,7 +172,7 @@ func (r *run) noticeStop(ctx context.Context) {
 	case <-r.Stop:
 		r.report.Stopped = ErrInterrupted
 	case <-ctx.Done():
-		r.report.Stopped = errors.Join(ErrInterrupted, ctx.Err())
+		r.report.Stopped = ErrInterrupted
 	default:
 	}
 }
@@ -197,9 +215,10 @@ type answer struct {
 // prepare fills in the target ids that earlier waves have made.
 func (r *run) prepare(ctx context.Context, steps []plan.Step) ([]*job, error) {
 	jobs := make([]*job, 0, len(steps))
+	adopting := map[identity.Ref]bool{}
 	for _, s := range steps {
 		j := &job{step: s, change: s.Change}
-		why, err := r.fill(ctx, j)
+		why, err := r.fill(ctx, j, adopting[s.Ref])
 		if err != nil {
 			return nil, err
 		}
@@ -210,25 +229,27 @@ func (r *run) prepare(ctx context.Context, steps []plan.Step) ([]*job, error) {
 			}
 			continue
 		}
-		jobs = append(jobs, j)
+		if jobs = append(jobs, j); s.Op == identity.Adopt {
+			adopting[s.Ref] = true
+		}
 	}
 	return jobs, nil
 }
 
-// fill completes a job, or says why it cannot be tried.
-func (r *run) fill(ctx context.Context, j *job) (string, error) {
+// fill completes a job, or says why it cannot be tried. Adopting says that an
+// earlier job of the same batch makes the object ours, and that the job will not
+// have its turn unless that succeeds.
+func (r *run) fill(ctx context.Context, j *job, adopting bool) (string, error) {
 	c := &j.change
-	if d, found, err := r.Scratch.DesiredOf(ctx, c.Ref); err != nil {
+	hash, err := r.Scratch.HashOf(ctx, c.Ref)
+	if err != nil {
 		return "", err
-	} else if found {
-		j.hash = d.Hash
 	}
-	if c.TargetID == "" && c.Op != identity.Create {
-		id, err := r.owned(ctx, c.Ref)
-		if err != nil || id == "" {
-			return "the object it changes was not made", err
+	j.hash = hash
+	if c.Op != identity.Create && c.Op != identity.Adopt && !adopting {
+		if why, err := r.fillTarget(ctx, c); why != "" || err != nil {
+			return why, err
 		}
-		c.TargetID = id
 	}
 	if c.Cause == identity.CauseRehire {
 		owner, found, err := r.Ledger.OwnedBy(ctx, r.Target, c.Ref.Kind, c.TargetID)
@@ -243,6 +264,25 @@ func (r *run) fill(ctx context.Context, j *job) (string, error) {
 		return why, err
 	}
 	return r.fillMembers(ctx, c)
+}
+
+// fillTarget makes sure that what a change is about is ours by now: an earlier
+// wave may have had to make or adopt it, and have failed.
+func (r *run) fillTarget(ctx context.Context, c *identity.Change) (string, error) {
+	id, err := r.owned(ctx, c.Ref)
+	switch {
+	case err != nil:
+		return "", err
+	case id == "" && c.TargetID == "":
+		return "the object it changes was not made", nil
+	case id == "":
+		return "the object it changes did not become ours", nil
+	case c.TargetID == "":
+		c.TargetID = id
+	case c.TargetID != id:
+		return "the object it changes is " + id + " by now", nil
+	}
+	return "", nil
 }
 
 func (r *run) fillReferences(ctx context.Context, c *identity.Change) (string, error) {

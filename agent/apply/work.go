@@ -23,14 +23,13 @@ func (r *run) work(ctx context.Context, jobs []*job) error {
 	}
 	close(queue)
 	answers := make(chan answer, len(jobs))
-	halt := make(chan struct{})
-	var once sync.Once
-	stop := func() { once.Do(func() { close(halt) }) }
+	r.halt = make(chan struct{})
+	r.halted = sync.OnceFunc(func() { close(r.halt) })
 	var workers sync.WaitGroup
 	for range min(max(1, r.Workers), len(chains)) {
 		workers.Go(func() {
 			for chain := range queue {
-				r.chain(ctx, chain, halt, answers)
+				r.chain(ctx, chain, answers)
 			}
 		})
 	}
@@ -38,7 +37,7 @@ func (r *run) work(ctx context.Context, jobs []*job) error {
 		workers.Wait()
 		close(answers)
 	}()
-	return r.gather(ctx, answers, stop)
+	return r.gather(ctx, answers)
 }
 
 // chained groups jobs by object, in order.
@@ -59,11 +58,11 @@ func chained(jobs []*job) [][]*job {
 
 // chain performs the jobs of one object in order; after a failure the rest is
 // not tried.
-func (r *run) chain(ctx context.Context, jobs []*job, halt <-chan struct{}, answers chan<- answer) {
+func (r *run) chain(ctx context.Context, jobs []*job, answers chan<- answer) {
 	broken := false
 	for _, j := range jobs {
 		select {
-		case <-halt:
+		case <-r.halt:
 			broken = true
 		case <-r.Stop:
 			broken = true
@@ -71,18 +70,18 @@ func (r *run) chain(ctx context.Context, jobs []*job, halt <-chan struct{}, answ
 			broken = true
 		default:
 		}
-		if broken {
-			answers <- answer{job: j}
-			continue
+		a := answer{job: j}
+		if !broken {
+			a = r.perform(ctx, j)
+			broken = a.err != nil
 		}
-		a := r.perform(ctx, j)
-		broken = a.err != nil
+		r.judge(ctx, a)
 		answers <- a
 	}
 }
 
-// gather settles answers until the last, and stops the work when it must.
-func (r *run) gather(ctx context.Context, answers <-chan answer, stop func()) error {
+// gather settles answers until the last, and stops the work when it cannot.
+func (r *run) gather(ctx context.Context, answers <-chan answer) error {
 	// What was done is written down even when the run is being cut short.
 	ctx = context.WithoutCancel(ctx)
 	var pending []answer
@@ -92,14 +91,11 @@ func (r *run) gather(ctx context.Context, answers <-chan answer, stop func()) er
 			return
 		}
 		if problem = r.settle(ctx, pending); problem != nil {
-			stop()
+			r.halted()
 		}
 		pending = nil
 	}
 	for a := range answers {
-		if r.judge(ctx, a) {
-			stop()
-		}
 		if pending = append(pending, a); len(pending) >= settleEvery {
 			flush()
 		}
@@ -108,40 +104,53 @@ func (r *run) gather(ctx context.Context, answers <-chan answer, stop func()) er
 	return problem
 }
 
-// judge counts an answer and reports whether the run must stop.
-func (r *run) judge(ctx context.Context, a answer) bool {
+// judge looks at an answer before the next call is made, and stops the work when
+// it must.
+func (r *run) judge(ctx context.Context, a answer) {
+	r.judging.Lock()
+	defer r.judging.Unlock()
 	if !a.tried {
 		r.noticeStop(ctx)
-		return false
+		return
 	}
 	if r.Advance != nil {
 		r.Advance(1)
 	}
-	switch class := connectors.ClassOf(a.err); {
-	case a.err == nil:
+	if a.err == nil {
 		r.failing = 0
-		return false
-	case class == connectors.Unauthorized, class == connectors.Unsupported && a.result.Entry.TargetID == "" && r.failing > patience:
-		r.report.Stopped = a.err
-		return true
-	case class == connectors.Transient, class == connectors.Throttled, class == connectors.Lost:
+		return
+	}
+	var stopped error
+	switch connectors.ClassOf(a.err) {
+	case connectors.Unauthorized:
+		stopped = a.err
+	case connectors.Transient, connectors.Throttled, connectors.Lost:
 		if r.failing++; r.failing >= patience {
-			r.report.Stopped = fmt.Errorf("the target failed %d times in a row: %w", r.failing, a.err)
-			return true
+			stopped = fmt.Errorf("the target failed %d times in a row: %w", r.failing, a.err)
 		}
 	default:
+		// The target answers; it is this object that it does not take.
 		r.failing = 0
 	}
-	return false
+	if stopped == nil {
+		return
+	}
+	r.halted()
+	if r.report.Stopped == nil { // the first reason is the one that counts
+		r.report.Stopped = stopped
+	}
 }
 
 // settle writes outcomes down, in the journal first.
 func (r *run) settle(ctx context.Context, answers []answer) error {
 	outcomes := make([]ledger.Outcome, len(answers))
+	known := make([]ledger.Outcome, 0, len(answers))
 	for i, a := range answers {
-		outcomes[i] = r.outcome(a)
+		if outcomes[i] = r.outcome(a); !a.unknown() {
+			known = append(known, outcomes[i])
+		}
 	}
-	if err := r.Journal.Settle(ctx, outcomes); err != nil {
+	if err := r.Journal.Settle(ctx, known); err != nil {
 		return fmt.Errorf("write down what was done: %w", err)
 	}
 	for i, a := range answers {
@@ -152,6 +161,12 @@ func (r *run) settle(ctx context.Context, answers []answer) error {
 		}
 	}
 	return nil
+}
+
+// unknown says that nobody can tell whether an object was made. Its intent stays
+// open, so that the next run looks it up before it makes anything.
+func (a answer) unknown() bool {
+	return a.tried && a.job.change.Op == identity.Create && connectors.ClassOf(a.err) == connectors.Lost
 }
 
 // outcome says what the journal must know of an answer.
@@ -173,7 +188,8 @@ func (r *run) outcome(a answer) ledger.Outcome {
 	case len(a.result.Refused) > 0:
 		o.Outcome, o.Error = plan.Failed, refusals(a.result.Refused)
 	case o.Outcome == plan.NotKept:
-		o.Error = "the target does not show " + strings.Join(a.result.Paths, ", ")
+		o.Error = "the target does not show " + strings.Join(a.result.Paths, ", ") +
+			"; what it never keeps should not be mapped (off)"
 	case o.Outcome == "":
 		o.Outcome = plan.Applied
 	}
@@ -204,7 +220,9 @@ func (r *run) ownership(a answer, o *ledger.Outcome) {
 		if !a.job.predecessor.IsZero() {
 			o.Disown = a.job.predecessor
 		}
-		o.Assume = r.memberships(o.TargetID, c.Members, a.result.Refused)
+		if a.err == nil {
+			o.Assume = r.memberships(o.TargetID, c.Members, a.result.Refused)
+		}
 	case identity.Delete, identity.Release:
 		if a.err == nil {
 			o.Disown = c.Ref
@@ -227,7 +245,7 @@ func (r *run) ownership(a answer, o *ledger.Outcome) {
 // memberships are the members that a member-blind target was given or relieved
 // of; of other targets nothing is remembered.
 func (r *run) memberships(groupID string, members []identity.Member, refused []connectors.RefusedMember) []ledger.Membership {
-	if r.Session.Profile().Members != connectors.MembersBlind {
+	if r.Blind == nil || !r.Blind() {
 		return nil
 	}
 	no := map[string]bool{}
@@ -253,5 +271,9 @@ func refusals(refused []connectors.RefusedMember) string {
 		}
 		parts = append(parts, m.Member.Name+": "+m.Why)
 	}
-	return fmt.Sprintf("%d members refused: %s", len(refused), strings.Join(parts, "; "))
+	noun := "members"
+	if len(refused) == 1 {
+		noun = "member"
+	}
+	return fmt.Sprintf("%d %s refused: %s", len(refused), noun, strings.Join(parts, "; "))
 }

@@ -36,7 +36,7 @@ func lockFile(path string) (*fileLock, error) {
 	default:
 		err = &os.PathError{Op: "flock", Path: path, Err: err}
 	}
-	file.Close()
+	_ = file.Close() // nothing was written, and err says more
 	return nil, err
 }
 

@@ -15,7 +15,7 @@ import (
 // each of the syncs, and the cursor saved. With an error nothing has changed.
 // The intake has ended either way.
 func (in *Intake) Commit(ctx context.Context, cp Checkpoint, syncs []string) (Summary, error) {
-	defer in.Discard()
+	defer func() { _ = in.Discard() }() // it gives scratch space back; what was committed stays
 	if err := in.usable(identity.User); err != nil {
 		return Summary{}, err
 	}
@@ -194,12 +194,18 @@ func (c *commit) summary(ctx context.Context) (Summary, error) {
 		query string
 		into  map[string]map[identity.Kind]int
 	}{
-		{`SELECT kind, 'read', count(DISTINCT id) FROM temp.intake_object WHERE op <> 'gone' GROUP BY kind`,
-			map[string]map[identity.Kind]int{"read": s.Read}},
-		{`SELECT kind, 'unreadable', count(DISTINCT id) FROM temp.intake_object WHERE op = 'unreadable' GROUP BY kind`,
-			map[string]map[identity.Kind]int{"unreadable": s.Unreadable}},
-		{`SELECT kind, what, count(*) FROM temp.intake_touched GROUP BY kind, what`,
-			map[string]map[identity.Kind]int{touchedNew: s.New, touchedBack: s.New, touchedChanged: s.Changed, touchedAbsent: s.Absent}},
+		{
+			`SELECT kind, 'read', count(DISTINCT id) FROM temp.intake_object WHERE op <> 'gone' GROUP BY kind`,
+			map[string]map[identity.Kind]int{"read": s.Read},
+		},
+		{
+			`SELECT kind, 'unreadable', count(DISTINCT id) FROM temp.intake_object WHERE op = 'unreadable' GROUP BY kind`,
+			map[string]map[identity.Kind]int{"unreadable": s.Unreadable},
+		},
+		{
+			`SELECT kind, what, count(*) FROM temp.intake_touched GROUP BY kind, what`,
+			map[string]map[identity.Kind]int{touchedNew: s.New, touchedBack: s.New, touchedChanged: s.Changed, touchedAbsent: s.Absent},
+		},
 	} {
 		if err := c.count(ctx, q.query, q.into); err != nil {
 			return Summary{}, err

@@ -121,6 +121,7 @@ func (c *commit) judge(g *groupRead) (string, LinksState, string) {
 			return linksKeep, LinksComplete, ""
 		}
 		return linksKeep, LinksUnknown, g.why
+	case LinksUnknown:
 	}
 	return linksKeep, LinksUnknown, g.reason.String
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/scimsync/scimsync/identity"
 )
@@ -17,7 +18,6 @@ type folded struct {
 	fields        []byte                     // whole; nil: those mirrored
 	patch         map[string]json.RawMessage // of a partial record
 	why           string
-	last          int64
 }
 
 // applyWhole brings the mirror in line with the whole records that came once,
@@ -120,9 +120,7 @@ func (f *folded) take(o stagedObject, same int64) error {
 			if f.patch == nil {
 				f.patch = map[string]json.RawMessage{}
 			}
-			for name, value := range patch {
-				f.patch[name] = value
-			}
+			maps.Copy(f.patch, patch)
 			f.op = opPartial
 		}
 	default:

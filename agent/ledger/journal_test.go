@@ -128,7 +128,7 @@ func TestSettleIsAllOrNothing(t *testing.T) {
 	for name, bad := range map[string]Outcome{
 		"not intended":     {Run: "run", Seq: 9, Outcome: plan.Applied},
 		"no outcome":       {Run: "run", Seq: 2},
-		"owned by another": {Run: "run", Seq: 2, Outcome: plan.Applied, Own: own("b", "t1")},
+		"owned by another": {Run: "run", Seq: 2, Outcome: plan.Applied, Own: &Owned{Sync: "other", Ref: user("b"), Target: "target", TargetID: "t1"}},
 		"no target id":     {Run: "run", Seq: 2, Outcome: plan.Applied, Own: own("b", "")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestSettleIsAllOrNothing(t *testing.T) {
 			}
 			if name == "owned by another" {
 				taken, ok := errors.AsType[*OwnedError](err)
-				if !ok || taken.Owner != (SyncRef{"sync", user("a")}) || taken.Wanted != (SyncRef{"sync", user("b")}) || taken.TargetID != "t1" {
+				if !ok || taken.Owner != (SyncRef{"sync", user("a")}) || taken.Wanted != (SyncRef{"other", user("b")}) || taken.TargetID != "t1" {
 					t.Errorf("got %#v", err)
 				}
 			}

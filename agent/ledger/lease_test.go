@@ -86,6 +86,7 @@ func TestLostLease(t *testing.T) {
 }
 
 func TestLeaseIsRenewed(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "scimsync.db")
 	synctest.Test(t, func(t *testing.T) {
 		l, err := Open(t.Context(), path)

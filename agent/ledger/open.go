@@ -73,6 +73,9 @@ func OpenWith(ctx context.Context, path string, o Options) (*Ledger, error) {
 			return nil, err
 		}
 	}
+	if err := reclaim(path); err != nil {
+		return nil, err
+	}
 	l, err := connect(path, o)
 	if err != nil {
 		return nil, err
@@ -81,6 +84,21 @@ func OpenWith(ctx context.Context, path string, o Options) (*Ledger, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// reclaim gives SQLite's companion files back their write permission: whoever
+// looked at a ledger that was read-only then made them with its mode.
+func reclaim(path string) error {
+	for _, name := range [...]string{path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if err != nil || info.Mode().Perm()&0o200 != 0 {
+			continue
+		}
+		if err := os.Chmod(name, 0o600); err != nil {
+			return &OpenError{Path: name, Problem: "cannot be written", Fix: "give this user write access to it", Err: err}
+		}
+	}
+	return nil
 }
 
 // OpenReadOnly opens an existing ledger for reading; its writing methods return
@@ -206,7 +224,7 @@ func inspect(path string, access int) (bool, error) {
 		}
 		return false, &OpenError{Path: path, Problem: "cannot be opened", Fix: fix, Err: err}
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	var header [100]byte
 	switch n, err := io.ReadFull(file, header[:]); {
 	case n == 0 && errors.Is(err, io.EOF):
@@ -236,17 +254,18 @@ func create(ctx context.Context, path string) error {
 		if err != nil {
 			return createError(path, err)
 		}
-		if err := file.Close(); err != nil {
+		// An empty file may have been there with another mode.
+		if err := errors.Join(file.Chmod(0o600), file.Close()); err != nil {
 			return createError(path, err)
 		}
 		db, err := pool(path, "mode=rw", "synchronous(FULL)")
 		if err != nil {
 			return createError(path, err)
 		}
-		defer db.Close()
 		// Before the first WAL page, so that inspect finds the mark in the
 		// file itself.
-		if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+		_, err = db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID))
+		if err = errors.Join(err, db.Close()); err != nil {
 			return (&Ledger{path: path}).wrap(ctx, "create", err)
 		}
 		return nil

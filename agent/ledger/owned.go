@@ -43,8 +43,9 @@ const (
 )
 
 // Own records ownership, all or none. An object that the source object owned
-// before is replaced. An *OwnedError says that somebody else owns the target
-// object.
+// before is replaced, and so is another source object of the sync that owned the
+// target object: the target has handed its id out again. An *OwnedError says that
+// another sync owns it.
 func (l *Ledger) Own(ctx context.Context, owned ...Owned) error {
 	return l.write(ctx, "record ownership", func(t *tx) error {
 		for _, o := range owned {
@@ -66,7 +67,14 @@ func own(ctx context.Context, t *tx, o Owned) error {
 	if err != nil {
 		return err
 	}
-	if taken && owner != (SyncRef{o.Sync, o.Ref}) {
+	switch {
+	case taken && owner.Sync == o.Sync && owner.Ref != o.Ref:
+		// The target has given the id to somebody new: it was emptied or
+		// restored, and what we knew it by is stale.
+		if err := disown(ctx, t, owner); err != nil {
+			return err
+		}
+	case taken && owner.Sync != o.Sync:
 		return &OwnedError{Target: o.Target, TargetID: o.TargetID, Wanted: SyncRef{o.Sync, o.Ref}, Owner: owner}
 	}
 	since := o.Since

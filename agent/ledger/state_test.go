@@ -18,9 +18,8 @@ func TestOneOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, o := range map[string]Owned{
-		"another object":   {Sync: "sync", Ref: user("b"), Target: "target", TargetID: "1"},
 		"another sync":     {Sync: "other", Ref: user("a"), Target: "target", TargetID: "1"},
-		"one bad of two":   {Sync: "sync", Ref: user("z"), Target: "target", TargetID: "1"},
+		"one bad of two":   {Sync: "other", Ref: user("z"), Target: "target", TargetID: "1"},
 		"without a target": {Sync: "sync", Ref: user("b"), TargetID: "2"},
 	} {
 		if err := l.Own(t.Context(), Owned{Sync: "sync", Ref: user("fine" + name), Target: "target", TargetID: "f" + name}, o); err == nil {
@@ -54,6 +53,22 @@ func TestOneOwner(t *testing.T) {
 	}
 	if _, ok, err := l.OwnedBy(t.Context(), "target", identity.User, "1"); ok || err != nil {
 		t.Errorf("the old target id is still owned: %v", err)
+	}
+	// A target that was emptied hands its ids out again: the newest counts.
+	if err := l.Own(t.Context(), Owned{Sync: "sync", Ref: user("b"), Target: "target", TargetID: "3"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok, err := l.OwnedBy(t.Context(), "target", identity.User, "3"); err != nil || !ok || got.Ref != user("b") {
+		t.Errorf("an id handed out again: %+v, %v", got, err)
+	}
+	if _, ok, err := l.OwnedRef(t.Context(), "sync", user("a")); ok || err != nil {
+		t.Errorf("the earlier owner still has it: %v", err)
+	}
+	if err := l.Disown(t.Context(), "sync", user("b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Own(t.Context(), again); err != nil {
+		t.Fatal(err)
 	}
 	if err := l.Disown(t.Context(), "sync", user("a"), user("never")); err != nil {
 		t.Fatal(err)

@@ -63,6 +63,8 @@ CREATE TEMP TABLE step (
 CREATE INDEX temp.step_order ON step (wave, level, seq);
 CREATE INDEX temp.step_object ON step (kind, source_id);
 CREATE INDEX temp.step_target ON step (kind, target_id);
+CREATE TEMP TABLE stranger (
+  kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE selected (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE grace (
@@ -117,6 +119,23 @@ func (w *Workspace) exec(ctx context.Context, query string, args ...any) error {
 	}
 	_, err = stmt.ExecContext(ctx, args...)
 	return err
+}
+
+func (w *Workspace) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	stmt, err := w.prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(ctx, args...)
+}
+
+// row scans the only row of a query and reports whether there is one.
+func (w *Workspace) row(ctx context.Context, query string, args []any, dest ...any) (bool, error) {
+	stmt, err := w.prepared(ctx, query)
+	if err != nil {
+		return false, err
+	}
+	return found(stmt.QueryRowContext(ctx, args...).Scan(dest...))
 }
 
 func (w *Workspace) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -219,7 +238,10 @@ func (w *Workspace) AssumeMembers(ctx context.Context) error {
 		SELECT group_id, member_id FROM main.assumed_member WHERE sync = ?`, w.sync)
 }
 
-// Skip records an object that nothing is done about. The first reason stays.
+// Skip records an object that nothing is done about. The first reason stays, but
+// for one that a person must look at, which policy must not hide.
 func (w *Workspace) Skip(ctx context.Context, ref identity.Ref, name, why string, undecided bool) error {
-	return w.exec(ctx, `INSERT OR IGNORE INTO temp.skipped VALUES (?,?,?,?,?)`, ref.Kind, ref.ID, name, why, undecided)
+	return w.exec(ctx, `INSERT INTO temp.skipped VALUES (?,?,?,?,?)
+		ON CONFLICT DO UPDATE SET why = excluded.why, undecided = 1 WHERE excluded.undecided = 1 AND skipped.undecided = 0`,
+		ref.Kind, ref.ID, name, why, undecided)
 }

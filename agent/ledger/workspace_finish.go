@@ -10,36 +10,46 @@ import (
 	"github.com/scimsync/scimsync/identity"
 )
 
+// The statements of FinishCycle. ?1 is the sync, ?2 the time.
+const (
+	// Only what is in step remembers the record it is in step with: a held
+	// removal must look the same to the next cycle.
+	finishHashes = `UPDATE main.owned AS o SET record_hash = d.hash FROM temp.desired d
+		WHERE o.sync = ?1 AND d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'shielded' AND o.record_hash <> d.hash
+		AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = o.kind AND s.source_id = o.source_id
+		  AND s.outcome NOT IN ('applied', 'unverified'))`
+	finishClean = `DELETE FROM main.dirty WHERE sync = ?1
+		AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = dirty.kind AND s.source_id = dirty.source_id
+		  AND s.outcome NOT IN ('applied', 'unverified'))
+		AND NOT EXISTS (SELECT 1 FROM temp.skipped k WHERE k.kind = dirty.kind AND k.source_id = dirty.source_id AND k.undecided = 1)`
+	finishDirty = `INSERT INTO main.dirty (sync, kind, source_id, since, tries, next_try, why)
+		SELECT ?1, s.kind, s.source_id, ?2, 1, ?2, max(CASE WHEN s.held = '' THEN s.error
+		  WHEN s.by_config = 1 THEN 'held: configuration' ELSE 'held: ' || s.held END)
+		FROM temp.step s WHERE s.outcome NOT IN ('applied', 'unverified') GROUP BY s.kind, s.source_id
+		ON CONFLICT (sync, kind, source_id) DO UPDATE SET tries = dirty.tries + 1, why = excluded.why`
+	// Whoever is no longer leaving starts a new grace period next time.
+	finishGrace = `DELETE FROM main.leaving WHERE sync = ?1 AND NOT EXISTS (
+		SELECT 1 FROM temp.grace g WHERE g.kind = leaving.kind AND g.source_id = leaving.source_id)`
+)
+
 // FinishCycle writes down what a complete cycle has shown: which objects are in
 // step with the source, and which are not and when to look at them again.
 func (w *Workspace) FinishCycle(ctx context.Context, now time.Time) error {
 	return w.ledger.writeOn(ctx, w.conn, "finish cycle", func(t *tx) error {
-		// Only what is in step remembers the record it is in step with: a
-		// held removal must look the same to the next cycle.
-		if _, err := t.exec(ctx, `UPDATE main.owned AS o SET record_hash = d.hash FROM temp.desired d
-			WHERE o.sync = ? AND d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'shielded' AND o.record_hash <> d.hash
-			AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = o.kind AND s.source_id = o.source_id
-			  AND s.outcome NOT IN ('applied', 'unverified'))`, w.sync); err != nil {
-			return err
+		for _, statement := range [...]struct {
+			text string
+			args []any
+		}{
+			{finishHashes, []any{w.sync}},
+			{finishClean, []any{w.sync}},
+			{finishDirty, []any{w.sync, now.UnixMilli()}},
+			{finishGrace, []any{w.sync}},
+		} {
+			if _, err := t.exec(ctx, statement.text, statement.args...); err != nil {
+				return err
+			}
 		}
-		if _, err := t.exec(ctx, `DELETE FROM main.dirty WHERE sync = ?
-			AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = dirty.kind AND s.source_id = dirty.source_id
-			  AND s.outcome NOT IN ('applied', 'unverified'))
-			AND NOT EXISTS (SELECT 1 FROM temp.skipped k WHERE k.kind = dirty.kind AND k.source_id = dirty.source_id AND k.undecided = 1)`,
-			w.sync); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `INSERT INTO main.dirty (sync, kind, source_id, since, tries, next_try, why)
-			SELECT ?1, s.kind, s.source_id, ?2, 1, ?2, max(CASE WHEN s.held <> '' THEN 'held: ' || s.held ELSE s.error END)
-			FROM temp.step s WHERE s.outcome NOT IN ('applied', 'unverified') GROUP BY s.kind, s.source_id
-			ON CONFLICT (sync, kind, source_id) DO UPDATE SET tries = dirty.tries + 1, why = excluded.why`,
-			w.sync, now.UnixMilli()); err != nil {
-			return err
-		}
-		// Whoever is no longer leaving starts a new grace period next time.
-		_, err := t.exec(ctx, `DELETE FROM main.leaving WHERE sync = ?1 AND NOT EXISTS (
-			SELECT 1 FROM temp.grace g WHERE g.kind = leaving.kind AND g.source_id = leaving.source_id)`, w.sync)
-		return err
+		return nil
 	})
 }
 
@@ -59,7 +69,7 @@ func (w *Workspace) LeftSince(ctx context.Context, ref identity.Ref, now time.Ti
 		return time.Time{}, err
 	}
 	return now, w.ledger.write(ctx, "begin grace period", func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO leaving (sync, kind, source_id, since) VALUES (?, ?, ?, ?)`,
+		_, err := t.exec(ctx, `INSERT INTO leaving (sync, kind, source_id, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			w.sync, ref.Kind, ref.ID, now.UnixMilli())
 		return err
 	})
@@ -68,7 +78,7 @@ func (w *Workspace) LeftSince(ctx context.Context, ref identity.Ref, now time.Ti
 // Unclassified returns the owned objects that a complete read did not show and
 // of which nobody has asked the source yet why.
 func (w *Workspace) Unclassified(ctx context.Context, k identity.Kind) ([]identity.Ref, error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT o.source_id FROM main.owned o
+	rows, err := w.query(ctx, `SELECT o.source_id FROM main.owned o
 		JOIN main.mirror_object m ON m.source = ? AND m.kind = o.kind AND m.id = o.source_id AND m.state = 'gone' AND m.why = ''
 		WHERE o.sync = ? AND o.kind = ? ORDER BY o.source_id`, w.source, w.sync, k)
 	if err != nil {
@@ -95,15 +105,11 @@ type Account struct {
 // Account returns the counterpart of a user, and nil where it has none.
 func (w *Workspace) Account(ctx context.Context, userID string) (*Account, error) {
 	var a Account
-	stmt, err := w.prepared(ctx, `SELECT target_id, active FROM temp.account WHERE source_id = ?`)
-	if err != nil {
+	ok, err := w.row(ctx, `SELECT target_id, active FROM temp.account WHERE source_id = ?`, []any{userID}, &a.TargetID, &a.Active)
+	if err != nil || !ok {
 		return nil, err
 	}
-	err = stmt.QueryRowContext(ctx, userID).Scan(&a.TargetID, &a.Active)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	return &a, err
+	return &a, nil
 }
 
 // CountUnchanged counts the objects of a kind that take part and need nothing.
@@ -132,7 +138,7 @@ func (w *Workspace) Step(ctx context.Context, seq int64) (plan.Step, error) {
 
 // Selected returns the objects the plan is restricted to, by kind and id.
 func (w *Workspace) Selected(ctx context.Context) (users, groups []identity.Ref, err error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT kind, source_id FROM temp.selected ORDER BY source_id`)
+	rows, err := w.query(ctx, `SELECT kind, source_id FROM temp.selected ORDER BY source_id`)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,17 +38,14 @@ func (w *Workspace) Objects(ctx context.Context, k identity.Kind) iter.Seq2[Join
 }
 
 func (w *Workspace) objectBatch(ctx context.Context, k identity.Kind, where string, arg any) ([]Joined, error) {
-	stmt, err := w.prepared(ctx, `
+	rows, err := w.query(ctx, `
 		SELECT d.source_id, d.state, d.name, d.why, d.cause, d.undecided, d.active, d.hash, d.entry,
 		       o.target_id, o.origin, o.name, o.record_hash, o.since, l.members_known, l.entry
 		FROM temp.desired d
 		LEFT JOIN main.owned o ON o.sync = ? AND o.kind = d.kind AND o.source_id = d.source_id
 		LEFT JOIN temp.live l ON l.kind = d.kind AND l.target_id = o.target_id
-		WHERE d.kind = ? AND `+where+` ORDER BY d.source_id LIMIT ?`)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := stmt.QueryContext(ctx, w.sync, k, arg, batch)
+		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)
+		WHERE d.kind = ? AND `+where+` ORDER BY d.source_id LIMIT ?`, w.sync, k, arg, batch)
 	if err != nil {
 		return nil, err
 	}
@@ -80,12 +77,13 @@ func (w *Workspace) objectBatch(ctx context.Context, k identity.Kind, where stri
 // Desired has state Out, or is zero where the mirror shows no such object.
 func (w *Workspace) Leavers(ctx context.Context, k identity.Kind) iter.Seq2[Joined, error] {
 	return batches(func(after string) ([]Joined, string, error) {
-		rows, err := w.conn.QueryContext(ctx, `
+		rows, err := w.query(ctx, `
 			SELECT o.source_id, o.target_id, o.origin, o.name, o.record_hash, o.since,
 			       d.name, d.why, d.hash, l.members_known, l.entry
 			FROM main.owned o
 			LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
 			LEFT JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
+		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)
 			WHERE o.sync = ? AND o.kind = ? AND o.source_id > ? AND (d.state IS NULL OR d.state = 'out')
 			  AND (? = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = o.kind AND s.source_id = o.source_id))
 			ORDER BY o.source_id LIMIT ?`, w.sync, k, after, w.partial, batch)
@@ -130,17 +128,14 @@ type Candidate struct {
 
 // Candidates returns the live objects that carry the key.
 func (w *Workspace) Candidates(ctx context.Context, k identity.Kind, key Key) ([]Candidate, error) {
-	stmt, err := w.prepared(ctx, `
+	rows, err := w.query(ctx, `
 		SELECT l.members_known, l.entry, o.sync, o.source_id, o.target_id, o.origin, o.name, o.record_hash, o.since, c.source_id
 		FROM temp.live_key x
 		JOIN temp.live l ON l.kind = x.kind AND l.target_id = x.target_id
 		LEFT JOIN main.owned o ON o.target = ? AND o.kind = l.kind AND o.target_id = l.target_id
+		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)
 		LEFT JOIN temp.claim c ON c.kind = l.kind AND c.target_id = l.target_id
-		WHERE x.kind = ? AND x.path = ? AND x.value = ? ORDER BY x.target_id`)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := stmt.QueryContext(ctx, w.target, k, key.Path, key.Value)
+		WHERE x.kind = ? AND x.path = ? AND x.value = ? ORDER BY x.target_id`, w.target, k, key.Path, key.Value)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +190,8 @@ func (w *Workspace) ClaimOwned(ctx context.Context, k identity.Kind) error {
 		SELECT o.kind, o.target_id, o.source_id FROM main.owned o
 		JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'out'
 		JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
-		WHERE o.sync = ? AND o.kind = ?`, w.sync, k)
+		WHERE o.sync = ? AND o.kind = ?
+		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)`, w.sync, k)
 }
 
 // ShieldDuplicates shields the active objects of the kind that want one and the
@@ -228,11 +224,7 @@ func (w *Workspace) ShieldDuplicates(ctx context.Context, k identity.Kind, path 
 
 // strings returns the only column of a query.
 func (w *Workspace) strings(ctx context.Context, query string, args ...any) ([]string, error) {
-	stmt, err := w.prepared(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := stmt.QueryContext(ctx, args...)
+	rows, err := w.query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -246,36 +238,6 @@ func (w *Workspace) strings(ctx context.Context, query string, args ...any) ([]s
 		out = append(out, s)
 	}
 	return out, rows.Err()
-}
-
-// DesiredByKey returns the source id of the one object in scope that carries the
-// key, and "" where none or several do.
-func (w *Workspace) DesiredByKey(ctx context.Context, k identity.Kind, key Key) (string, error) {
-	var n int
-	var id sql.NullString
-	err := w.conn.QueryRowContext(ctx, `SELECT count(*), min(source_id) FROM temp.desired_key
-		WHERE kind = ? AND path = ? AND value = ?`, k, key.Path, key.Value).Scan(&n, &id)
-	if err != nil || n != 1 {
-		return "", err
-	}
-	return id.String, nil
-}
-
-// DesiredOf returns the source object as the plan sees it, and false where the
-// mirror shows none.
-func (w *Workspace) DesiredOf(ctx context.Context, ref identity.Ref) (Desired, bool, error) {
-	d := Desired{Ref: ref}
-	var entry []byte
-	err := w.conn.QueryRowContext(ctx, `SELECT state, name, why, cause, undecided, active, hash, entry
-		FROM temp.desired WHERE kind = ? AND source_id = ?`, ref.Kind, ref.ID).
-		Scan(&d.State, &d.Name, &d.Why, &d.Cause, &d.Undecided, &d.Active, &d.Hash, &entry)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Desired{}, false, nil
-	}
-	if err != nil {
-		return Desired{}, false, err
-	}
-	return d, true, json.Unmarshal(entry, &d.Entry)
 }
 
 func liveEntry(data []byte, membersKnown bool) (*identity.Entry, error) {
@@ -315,22 +277,10 @@ func batches[T any](next func(after string) ([]T, string, error)) iter.Seq2[T, e
 	}
 }
 
-// Unclaim gives a target object free for a successor.
-func (w *Workspace) Unclaim(ctx context.Context, k identity.Kind, targetID string) error {
-	return w.exec(ctx, `DELETE FROM temp.claim WHERE kind = ? AND target_id = ?`, k, targetID)
-}
-
-// LiveOwned returns the target id of an owned object that is at the target, and
-// "" where there is none.
-func (w *Workspace) LiveOwned(ctx context.Context, ref identity.Ref) (string, error) {
-	var id string
-	err := w.conn.QueryRowContext(ctx, `SELECT l.target_id FROM main.owned o
-		JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
-		WHERE o.sync = ? AND o.kind = ? AND o.source_id = ?`, w.sync, ref.Kind, ref.ID).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return id, err
+// Unclaim gives up what a source object has claimed, for its successor. A claim
+// of anybody else stays.
+func (w *Workspace) Unclaim(ctx context.Context, ref identity.Ref, targetID string) error {
+	return w.exec(ctx, `DELETE FROM temp.claim WHERE kind = ? AND target_id = ? AND source_id = ?`, ref.Kind, targetID, ref.ID)
 }
 
 // Contested returns the objects in scope that match a target object which another
@@ -372,12 +322,6 @@ func (w *Workspace) object(ctx context.Context, ref identity.Ref) (Joined, error
 		return Joined{}, fmt.Errorf("%s: %w", ref, sql.ErrNoRows)
 	}
 	return rows[0], nil
-}
-
-// HolderOf returns the live objects that carry a name now, but for one.
-func (w *Workspace) HolderOf(ctx context.Context, k identity.Kind, name Key, but string) ([]string, error) {
-	return w.strings(ctx, `SELECT target_id FROM temp.live_key
-		WHERE kind = ? AND path = ? AND value = ? AND target_id <> ? ORDER BY target_id`, k, name.Path, name.Value, but)
 }
 
 // nullOwned scans the owned side of a join.

@@ -23,18 +23,20 @@ func (w *Workspace) PutTeam(ctx context.Context, groupID, targetID, name string,
 		groupID, targetID, name, readable, w.source, groupID)
 }
 
+const assumeWritten = `INSERT OR IGNORE INTO main.assumed_member (sync, group_id, member_id)
+		SELECT g.sync, g.target_id, u.target_id FROM temp.want_member m
+		JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1
+		JOIN main.owned g ON g.sync = ?1 AND g.kind = 'group' AND g.source_id = m.group_id
+		JOIN main.owned u ON u.sync = ?1 AND u.kind = 'user' AND u.source_id = m.user_id
+		WHERE NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = 'group' AND s.source_id = m.group_id
+		  AND s.outcome NOT IN ('applied', 'unverified'))`
+
 // AssumeWritten remembers the memberships that this plan wanted and no step
 // failed to write: for a target that turned out to be member-blind in the middle
 // of the run that made them.
 func (w *Workspace) AssumeWritten(ctx context.Context) error {
 	return w.ledger.writeOn(ctx, w.conn, "remember memberships", func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT OR IGNORE INTO main.assumed_member (sync, group_id, member_id)
-			SELECT g.sync, g.target_id, u.target_id FROM temp.want_member m
-			JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1
-			JOIN main.owned g ON g.sync = ?1 AND g.kind = 'group' AND g.source_id = m.group_id
-			JOIN main.owned u ON u.sync = ?1 AND u.kind = 'user' AND u.source_id = m.user_id
-			WHERE NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = 'group' AND s.source_id = m.group_id
-			  AND s.outcome NOT IN ('applied', 'unverified'))`, w.sync)
+		_, err := t.exec(ctx, assumeWritten, w.sync)
 		return err
 	})
 }
@@ -120,12 +122,8 @@ func (w *Workspace) teamMembers(ctx context.Context, qualifies, query string) it
 
 func (w *Workspace) teams(ctx context.Context, qualifies string) iter.Seq2[TeamMember, error] {
 	return batches(func(after string) ([]TeamMember, string, error) {
-		stmt, err := w.prepared(ctx, `SELECT source_id, target_id, name FROM temp.team
-			WHERE source_id > ? AND `+qualifies+` ORDER BY source_id LIMIT ?`)
-		if err != nil {
-			return nil, "", err
-		}
-		rows, err := stmt.QueryContext(ctx, after, batch)
+		rows, err := w.query(ctx, `SELECT source_id, target_id, name FROM temp.team
+			WHERE source_id > ? AND `+qualifies+` ORDER BY source_id LIMIT ?`, after, batch)
 		if err != nil {
 			return nil, "", err
 		}
@@ -145,11 +143,7 @@ func (w *Workspace) teams(ctx context.Context, qualifies string) iter.Seq2[TeamM
 
 func (w *Workspace) membersOf(ctx context.Context, team TeamMember, query string) iter.Seq2[TeamMember, error] {
 	return batches(func(after string) ([]TeamMember, string, error) {
-		stmt, err := w.prepared(ctx, query)
-		if err != nil {
-			return nil, "", err
-		}
-		rows, err := stmt.QueryContext(ctx, team.Group.ID, team.Target, after, batch)
+		rows, err := w.query(ctx, query, team.Group.ID, team.Target, after, batch)
 		if err != nil {
 			return nil, "", err
 		}
@@ -180,34 +174,59 @@ func (w *Workspace) CountMemberships(ctx context.Context) (int, error) {
 		CROSS JOIN temp.account a ON a.target_id = l.member_id`)
 }
 
-// LinkMirrored reports whether the mirror still shows the user in the group, so
-// that only the configuration can be why the membership is not wanted.
-func (w *Workspace) LinkMirrored(ctx context.Context, groupID, userID string) (bool, error) {
-	n, err := w.count(ctx, `SELECT count(*) FROM main.mirror_link
-		WHERE source = ? AND group_id = ? AND member_kind = 'user' AND member_id = ?`, w.source, groupID, userID)
-	return n > 0, err
-}
-
-// Incomplete yields the teams whose members the source did not show completely.
-func (w *Workspace) Incomplete(ctx context.Context) ([]identity.Ref, error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT source_id FROM temp.team WHERE complete = 0 ORDER BY source_id`)
+// NestedMembers returns the users whom a group would have as members if the
+// members of the groups within it counted as its own.
+func (w *Workspace) NestedMembers(ctx context.Context, groupID string) (map[string]bool, error) {
+	ids, err := w.strings(ctx, `WITH RECURSIVE nest(inner_id) AS (
+		SELECT k.member_id FROM main.mirror_link k WHERE k.source = ?1 AND k.group_id = ?2 AND k.member_kind = 'group'
+		UNION
+		SELECT k.member_id FROM nest n
+		  CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'group')
+		SELECT k.member_id FROM nest n
+		  CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'user'`, w.source, groupID)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var out []identity.Ref
-	for rows.Next() {
-		ref := identity.Ref{Kind: identity.Group}
-		if err := rows.Scan(&ref.ID); err != nil {
-			return nil, err
-		}
-		out = append(out, ref)
+	nested := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		nested[id] = true
 	}
-	return out, rows.Err()
+	return nested, nil
+}
+
+// Incomplete returns the teams whose members the source did not show completely.
+func (w *Workspace) Incomplete(ctx context.Context) ([]identity.Ref, error) {
+	return w.teamsWhere(ctx, `complete = 0`)
+}
+
+// Unreadable returns the teams that are at the target and whose members it does
+// not show.
+func (w *Workspace) Unreadable(ctx context.Context) ([]identity.Ref, error) {
+	return w.teamsWhere(ctx, `readable = 0 AND target_id <> ''`)
+}
+
+func (w *Workspace) teamsWhere(ctx context.Context, where string) ([]identity.Ref, error) {
+	ids, err := w.strings(ctx, `SELECT source_id FROM temp.team WHERE `+where+` ORDER BY source_id`)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]identity.Ref, len(ids))
+	for i, id := range ids {
+		out[i] = identity.Ref{Kind: identity.Group, ID: id}
+	}
+	return out, nil
+}
+
+// Unenrol takes an object that gets no counterpart after all out of memberships.
+func (w *Workspace) Unenrol(ctx context.Context, ref identity.Ref) error {
+	if ref.Kind == identity.Group {
+		return w.exec(ctx, `DELETE FROM temp.team WHERE source_id = ?`, ref.ID)
+	}
+	return w.exec(ctx, `DELETE FROM temp.account WHERE source_id = ?`, ref.ID)
 }
 
 func (w *Workspace) count(ctx context.Context, query string, args ...any) (int, error) {
 	var n sql.NullInt64
-	err := w.conn.QueryRowContext(ctx, query, args...).Scan(&n)
+	_, err := w.row(ctx, query, args, &n)
 	return int(n.Int64), err
 }

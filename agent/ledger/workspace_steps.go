@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/identity"
@@ -45,15 +46,15 @@ func (w *Workspace) Steps(ctx context.Context) iter.Seq2[plan.Step, error] {
 
 // StepsAt yields the steps of one place, in order.
 func (w *Workspace) StepsAt(ctx context.Context, p plan.Place) iter.Seq2[plan.Step, error] {
-	return w.steps(ctx, fmt.Sprintf("wave = %d AND level = %d AND", p.Wave, p.Level))
+	return w.steps(ctx, "wave = ? AND level = ? AND", p.Wave, p.Level)
 }
 
-func (w *Workspace) steps(ctx context.Context, where string) iter.Seq2[plan.Step, error] {
+func (w *Workspace) steps(ctx context.Context, where string, args ...any) iter.Seq2[plan.Step, error] {
 	return func(yield func(plan.Step, error) bool) {
 		var at plan.Step
 		at.Place = plan.Place{Wave: -1}
 		for {
-			rows, err := w.stepBatch(ctx, where, at)
+			rows, err := w.stepBatch(ctx, where, args, at)
 			if err != nil {
 				yield(plan.Step{}, err)
 				return
@@ -73,10 +74,10 @@ func (w *Workspace) steps(ctx context.Context, where string) iter.Seq2[plan.Step
 
 const stepColumns = `seq, wave, level, op, kind, source_id, target_id, name, by_config, held, outcome, error, body`
 
-func (w *Workspace) stepBatch(ctx context.Context, where string, at plan.Step) ([]plan.Step, error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT `+stepColumns+` FROM temp.step
+func (w *Workspace) stepBatch(ctx context.Context, where string, args []any, at plan.Step) ([]plan.Step, error) {
+	rows, err := w.query(ctx, `SELECT `+stepColumns+` FROM temp.step
 		WHERE `+where+` (wave, level, seq) > (?, ?, ?) ORDER BY wave, level, seq LIMIT ?`,
-		at.Place.Wave, at.Place.Level, at.Seq, batch)
+		slices.Concat(args, []any{at.Place.Wave, at.Place.Level, at.Seq, batch})...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (w *Workspace) StepsOf(ctx context.Context, ref identity.Ref) ([]plan.Step,
 }
 
 func (w *Workspace) stepsWhere(ctx context.Context, where string, args ...any) ([]plan.Step, error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT `+stepColumns+` FROM temp.step WHERE `+where+` ORDER BY seq`, args...)
+	rows, err := w.query(ctx, `SELECT `+stepColumns+` FROM temp.step WHERE `+where+` ORDER BY seq`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +137,7 @@ func (w *Workspace) stepsWhere(ctx context.Context, where string, args ...any) (
 
 // Places returns the places that have steps, in write order.
 func (w *Workspace) Places(ctx context.Context) ([]plan.Place, error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT DISTINCT wave, level FROM temp.step ORDER BY wave, level`)
+	rows, err := w.query(ctx, `SELECT DISTINCT wave, level FROM temp.step ORDER BY wave, level`)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +177,7 @@ func (w *Workspace) SettleStep(ctx context.Context, seq int64, o plan.Outcome, t
 
 // Skipped returns the objects nothing is done about, by kind and source id.
 func (w *Workspace) Skipped(ctx context.Context) ([]plan.Skipped, error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT kind, source_id, name, why, undecided FROM temp.skipped ORDER BY kind DESC, source_id`)
+	rows, err := w.query(ctx, `SELECT kind, source_id, name, why, undecided FROM temp.skipped ORDER BY kind DESC, source_id`)
 	if err != nil {
 		return nil, err
 	}

@@ -55,9 +55,6 @@ type Dispatcher struct {
 	lanes     map[string]*lane
 }
 
-// waitGroup has a name beside the parameters called sync.
-type waitGroup = sync.WaitGroup
-
 // lane serialises one notifier, so that two syncs cannot tell the same at once.
 type lane struct {
 	turn    chan struct{}
@@ -114,14 +111,14 @@ func (d *Dispatcher) Open(ctx context.Context, r Route, sync string) ([]string, 
 // Dispatch tells the events of one sync to every notifier of the route, side by
 // side, after what could not be sent before. An error names each notifier that
 // did not hear everything; the others did.
-func (d *Dispatcher) Dispatch(ctx context.Context, r Route, sync string, events []Event) error {
+func (d *Dispatcher) Dispatch(ctx context.Context, r Route, syncName string, events []Event) error {
 	wanted := slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !r.wants(e) })
 	for i := range wanted {
-		wanted[i].Sync = sync
+		wanted[i].Sync = syncName
 	}
 	names := slices.Compact(slices.Sorted(slices.Values(r.To)))
 	errs := make([]error, len(names))
-	var all waitGroup
+	var all sync.WaitGroup
 	for i, name := range names {
 		l, ok := d.lanes[name]
 		if !ok {
@@ -132,7 +129,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, r Route, sync string, events 
 			select {
 			case l.turn <- struct{}{}:
 				defer func() { <-l.turn }()
-				errs[i] = d.tell(ctx, name, sync, r.Batch, wanted)
+				errs[i] = d.tell(ctx, name, syncName, r.Batch, wanted)
 			case <-ctx.Done():
 				errs[i] = fmt.Errorf("notifier %s: %w", name, context.Cause(ctx))
 			}
@@ -173,7 +170,7 @@ func (d *Dispatcher) send(ctx context.Context, name string, part []news) error {
 	d.log.Info("notification sent", "notifier", name, "sync", m.Sync, "run_id", m.Run, "delivery", m.ID)
 	var keys, drop []string
 	for _, n := range part {
-		keys, drop = append(keys, n.keys...), append(drop, n.drop...)
+		keys, drop = append(keys, n.keys...), append(drop, n.forget()...)
 	}
 	// It was sent: that is to be kept even when the run is being stopped.
 	ctx = context.WithoutCancel(ctx)

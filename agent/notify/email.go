@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
 
@@ -131,11 +132,15 @@ func (e *Email) encode(m Message) ([]byte, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(e.from)
 	msg.ToMailAddress(e.to...)
-	msg.Subject(subject)
+	if strings.Contains(subject, "=?") {
+		msg.SetGenHeaderPreformatted(gomail.HeaderSubject, encodedWords(subject))
+	} else {
+		msg.Subject(subject)
+	}
 	msg.SetDate()
 	_, domain, _ := strings.Cut(e.from.Address, "@")
 	msg.SetMessageIDWithValue(m.ID + "@" + domain)
-	msg.SetUserAgent(e.agent)
+	msg.SetGenHeader(gomail.HeaderUserAgent, e.agent)
 	// RFC 3834, section 5: no vacation answers, please.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	if m.Severity == Grave {
@@ -147,6 +152,22 @@ func (e *Email) encode(m Message) ([]byte, error) {
 		return nil, fmt.Errorf("write the mail: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// encodedWords writes a header text as encoded words (RFC 2047). The libraries
+// leave ASCII as it is, and a reader would decode a name that looks like one.
+func encodedWords(text string) string {
+	const most = 39 // bytes in a word, so that the first fits behind the header's name
+	var words []string
+	for len(text) > 0 {
+		n := min(most, len(text))
+		for n < len(text) && !utf8.RuneStart(text[n]) {
+			n--
+		}
+		words = append(words, "=?UTF-8?B?"+base64.StdEncoding.EncodeToString([]byte(text[:n]))+"?=")
+		text = text[n:]
+	}
+	return strings.Join(words, "\r\n ")
 }
 
 // hide takes the password out of what a server said, in the forms it was sent.

@@ -97,7 +97,7 @@ func compose(all []news, now time.Time) Message {
 	var keys []string
 	for _, n := range all {
 		e := n.event
-		keys = append(append(keys, n.keys...), n.drop...)
+		keys = append(append(keys, n.keys...), n.forget()...)
 		m.Sync = cmp.Or(m.Sync, line(e.Sync, longestName))
 		m.Run = cmp.Or(m.Run, line(e.Run, longestName))
 		if m.Time.IsZero() || e.Time.After(m.Time) {
@@ -119,9 +119,8 @@ func compose(all []news, now time.Time) Message {
 		s.Title = s.title()
 		titles[i] = s.Title
 	}
-	if len(m.Sections) == 1 && len(m.Sections[0].Objects) == 1 && m.Sections[0].Count == 1 {
-		o := m.Sections[0].Objects[0]
-		titles[0] += ": " + cmp.Or(o.Name, o.ID)
+	if len(m.Sections) == 1 {
+		titles[0] = m.Sections[0].subject()
 	}
 	m.Title = line("scimsync "+m.Sync+": "+strings.Join(titles, ", "), longestSubject)
 	return m
@@ -175,6 +174,18 @@ func (s Section) title() string {
 	return string(s.Event)
 }
 
+// subject is the title of the only section of a message: it names the only
+// object, or says what the event is about.
+func (s Section) subject() string {
+	switch {
+	case s.Count == 1 && len(s.Objects) == 1:
+		return s.Title + ": " + cmp.Or(s.Objects[0].Name, s.Objects[0].ID)
+	case s.Count == 0 && s.Text != "":
+		return s.Title + ": " + s.Text
+	}
+	return s.Title
+}
+
 func (s Section) recovery() string {
 	switch {
 	case s.Closes == Held:
@@ -209,7 +220,7 @@ func (m Message) Text() string {
 			fmt.Fprintf(&b, "  and %d more\n", more)
 		}
 		if s.Known > 0 {
-			fmt.Fprintf(&b, "  (%d told before, not repeated)\n", s.Known)
+			fmt.Fprintf(&b, "  %d more still stand and were told before\n", s.Known)
 		}
 	}
 	return b.String()

@@ -10,14 +10,17 @@ import (
 
 // news is the part of an event that one notifier has not heard of.
 type news struct {
-	event Event    // its objects are the new ones
-	known int      // objects that were told before
-	keys  []string // to remember
-	drop  []string // to forget
+	event Event      // its objects are the new ones
+	known int        // objects that were told before
+	keys  []string   // to remember
+	drop  [][]string // to forget, by object of a recovered event
 }
 
 // size counts the objects, or 0 for an event about the sync.
 func (n news) size() int { return len(n.event.Objects) + n.event.More }
+
+// forget returns the keys that are not to be remembered any more.
+func (n news) forget() []string { return slices.Concat(n.drop...) }
 
 // keyPrefix begins the keys of an event. A credential is told once however many
 // syncs use it.
@@ -57,7 +60,7 @@ func (d *Dispatcher) fresh(ctx context.Context, name string, events []Event) ([]
 		if err != nil {
 			return nil, err
 		}
-		if len(n.keys)+len(n.drop) > 0 {
+		if len(n.keys)+len(n.forget()) > 0 {
 			out = append(out, n)
 		}
 	}
@@ -111,30 +114,34 @@ func (d *Dispatcher) unheard(ctx context.Context, name string, e Event, taken ma
 // recovered returns what an event closes of what was told.
 func (d *Dispatcher) recovered(ctx context.Context, name string, e Event, asserted, taken map[string]bool) (news, error) {
 	prefix := keyPrefix(name, e)
-	n := news{event: e}
-	n.event.Objects, n.event.More = nil, 0
-	match := func(condition string) (bool, error) {
-		keys, err := d.memory.Keys(ctx, prefix+condition)
-		closes := false
-		for _, key := range keys {
+	told, err := d.memory.Keys(ctx, prefix)
+	if err != nil {
+		return news{}, err
+	}
+	closes := func(condition string) []string {
+		begin := prefix + condition
+		at, _ := slices.BinarySearch(told, begin)
+		var out []string
+		for _, key := range told[at:] {
+			if !strings.HasPrefix(key, begin) {
+				break
+			}
 			if !taken[key] && !asserted[key] {
-				taken[key], closes = true, true
-				n.drop = append(n.drop, key)
+				taken[key] = true
+				out = append(out, key)
 			}
 		}
-		return closes, err
+		return out
 	}
+	n := news{event: e}
+	n.event.Objects, n.event.More = nil, 0
 	if len(e.Objects) == 0 {
-		_, err := match(e.Condition)
-		return n, err
+		n.drop = [][]string{closes(e.Condition)}
+		return n, nil
 	}
 	for _, o := range e.Objects {
-		closes, err := match(o.Condition)
-		if err != nil {
-			return news{}, err
-		}
-		if closes {
-			n.event.Objects = append(n.event.Objects, o)
+		if drop := closes(o.Condition); len(drop) > 0 {
+			n.event.Objects, n.drop = append(n.event.Objects, o), append(n.drop, drop)
 		}
 	}
 	return n, nil
@@ -146,7 +153,7 @@ func split(all []news) ([]news, []string) {
 	var silent []string
 	for _, n := range all {
 		if n.event.quiet {
-			silent = append(silent, n.drop...)
+			silent = append(silent, n.forget()...)
 			continue
 		}
 		loud = append(loud, n)
@@ -186,13 +193,11 @@ func singles(n news) []news {
 	}
 	var out []news
 	keys := n.keys
-	for _, o := range n.event.Objects {
+	for i, o := range n.event.Objects {
 		one := news{event: n.event}
 		one.event.Objects, one.event.More = []Object{o}, 0
 		if n.event.Kind == Recovered {
-			one.drop = slices.DeleteFunc(slices.Clone(n.drop), func(key string) bool {
-				return !strings.Contains(key, "/"+string(n.event.Closes)+"/"+o.Condition)
-			})
+			one.drop = n.drop[i : i+1]
 		} else {
 			one.keys, keys = keys[:1], keys[1:]
 		}

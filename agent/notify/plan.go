@@ -51,7 +51,7 @@ func FromPlan(p *plan.Plan) ([]Event, error) {
 	held.event.Text = trips(p.Guard)
 	var out []Event
 	for _, c := range []*collector{failed, held, exists, made} {
-		if e, any := c.done(); any {
+		if e, some := c.done(); some {
 			out = append(out, e)
 		}
 	}

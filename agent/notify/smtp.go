@@ -18,6 +18,7 @@ import (
 const (
 	mostAnswered = 1 << 20         // bytes a mail server may say in one session
 	goodbye      = 2 * time.Second // for QUIT
+	authFailed   = 535             // RFC 4954, section 6
 )
 
 // deliver sends one mail in one session, until ctx ends.
@@ -94,16 +95,16 @@ func (s *session) open(conn net.Conn) *trouble {
 func (s *session) auth() (smtp.Auth, error) {
 	_, list := s.client.Extension("AUTH")
 	offered := strings.Fields(strings.ToUpper(list))
-	clear := s.mode == TLSOff
+	open := s.mode == TLSOff
 	switch {
 	case slices.Contains(offered, "SCRAM-SHA-256"):
 		return smtp.ScramSHA256Auth(s.username, s.password), nil
 	case slices.Contains(offered, "SCRAM-SHA-1"):
 		return smtp.ScramSHA1Auth(s.username, s.password), nil
 	case slices.Contains(offered, "PLAIN"):
-		return smtp.PlainAuth("", s.username, s.password, s.host, clear), nil
+		return smtp.PlainAuth("", s.username, s.password, s.host, open), nil
 	case slices.Contains(offered, "LOGIN"):
-		return smtp.LoginAuth(s.username, s.password, s.host, clear), nil
+		return smtp.LoginAuth(s.username, s.password, s.host, open), nil
 	case slices.Contains(offered, "CRAM-MD5"):
 		return smtp.CRAMMD5Auth(s.username, s.password), nil
 	case len(offered) == 0:
@@ -147,7 +148,7 @@ func (s *session) send(text []byte) *trouble {
 	}
 	if len(refused) > 0 {
 		s.log.Warn("mail server refused recipients", "notifier", s.name, "recipients", refused,
-			"problem", s.hide(line(refusal.Error(), longestDetail), s.password))
+			"problem", line(s.hide(refusal.Error(), s.password), longestDetail))
 	}
 	return nil
 }
@@ -173,13 +174,19 @@ func (s *session) failed(step string, err error) *trouble {
 
 func (s *session) final(step string, err error) *trouble {
 	cause := s.cause(err)
-	text := s.hide(line(cause.Error(), longestDetail), s.password)
-	if step == "AUTH" && s.username != "" {
-		if answer, ok := errors.AsType[*textproto.Error](err); ok && answer.Code == 535 {
-			text += " (check username and password)"
-		}
+	text := cause.Error()
+	answer, answered := errors.AsType[*textproto.Error](cause)
+	if answered {
+		// In its own words: net/textproto would quote them, and a password
+		// that the server repeats would not be found in them.
+		text = fmt.Sprintf("%d %s", answer.Code, answer.Msg)
 	}
-	return &trouble{err: &said{step + ": " + text, cause}}
+	text = line(s.hide(text, s.password), longestDetail)
+	if answered && step == "AUTH" && answer.Code == authFailed {
+		text += " (check username and password)"
+	}
+	// The cause is not wrapped: its text may hold what was taken out here.
+	return &trouble{err: errors.New(step + ": " + text)}
 }
 
 // cause prefers the end of the context over the closed connection it led to.
@@ -192,15 +199,6 @@ func (s *session) cause(err error) error {
 	}
 	return err
 }
-
-// said is an error with a cleaned text and its cause.
-type said struct {
-	text  string
-	cause error
-}
-
-func (e *said) Error() string { return e.text }
-func (e *said) Unwrap() error { return e.cause }
 
 // frugal is a connection that gives at most so many bytes.
 type frugal struct {

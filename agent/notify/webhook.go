@@ -174,7 +174,7 @@ func (w *Webhook) post(ctx context.Context, id, secret string, body []byte) *tro
 	if err != nil {
 		return w.broken(ctx, secret, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it is only read
+	defer resp.Body.Close()
 	// The answer of a message that was taken does not matter.
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, largestAnswer))
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
@@ -228,7 +228,8 @@ func (w *Webhook) broken(ctx context.Context, secret string, err error) *trouble
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
-	return &trouble{err: &said{w.hide(line(err.Error(), longestDetail), secret), err}, again: again}
+	// Not wrapped: its text holds the address.
+	return &trouble{err: errors.New(line(w.hide(err.Error(), secret), longestDetail)), again: again}
 }
 
 // hide takes the secret and the address out of a text.

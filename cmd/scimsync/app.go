@@ -96,7 +96,7 @@ func (a *app) load() (*configs.Config, error) {
 		return nil, &codeError{exitConfig, err}
 	}
 	for _, w := range cfg.Warnings {
-		a.log.Warn(w.String())
+		a.log.Warn(w.String()) //nolint:sloglint // the warning is the message: it names its place in the file
 	}
 	return cfg, nil
 }
@@ -222,8 +222,15 @@ func (a *app) explain(err error) string {
 	text := err.Error()
 	switch codeOf(err) {
 	case exitUnauthorized:
+		if _, ok := errors.AsType[*connectors.SecretError](err); ok {
+			return text + "\nNothing was sent. Put the secret where the configuration says it is."
+		}
 		return text + "\nThe credential was refused: renew it where it is kept; nothing else needs changing."
 	case exitIncomplete:
+		switch connectors.ClassOf(err) {
+		case connectors.Rejected, connectors.Unsupported, connectors.Missing, connectors.Forbidden:
+			return text + "\nRunning again will not help: look at the address, the profile and the permissions (scimsync check)."
+		}
 		return text + "\nRun again when the other side answers; what is provisioned stays as it is."
 	}
 	return text

@@ -80,7 +80,7 @@ func readPlans(name string) ([]*plan.Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the plan: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	plans, err := plan.Read(file)
 	if err != nil {
 		return nil, &codeError{exitStale, fmt.Errorf("%s: %w", name, err)}

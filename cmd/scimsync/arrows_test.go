@@ -58,7 +58,7 @@ func rooms() []arrow {
 			room: "agent/render", ours: []string{"identity", "agent", "agent/plan", "agent/apply", "agent/ledger"},
 			never: []string{"net/http", "database/sql"},
 		},
-		{room: "agent/notify", ours: []string{"identity", "agent/plan"}, never: []string{"database/sql"}},
+		{room: "agent/notify", ours: []string{"identity", "connectors", "agent/plan"}, never: []string{"database/sql"}},
 		{
 			room: "agent/schedule", ours: []string{"agent", "agent/plan", "agent/ledger", "configs", "identity"},
 			never: []string{"database/sql"},

@@ -97,7 +97,7 @@ func (a *app) checkSource(ctx context.Context, s *configs.Source) finding {
 	}
 	f := finding{identity: info.Identity, notes: info.Notes}
 	if !info.Delta && info.DeltaReason != "" {
-		f.notes = append(f.notes, "every cycle reads in full: "+info.DeltaReason)
+		f.notes = append(f.notes, "no delta reads: "+info.DeltaReason)
 	}
 	if !info.CredentialExpiry.IsZero() {
 		f.notes = append(f.notes, "credential valid until "+info.CredentialExpiry.UTC().Format("2006-01-02 15:04 MST"))

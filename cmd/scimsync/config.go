@@ -11,11 +11,11 @@ func newConfig(a *app) *cobra.Command {
 		Use:   "config",
 		Short: "Print the schema, an example, or the effective configuration",
 	}
-	print := func(use, short string, make func() ([]byte, error)) *cobra.Command {
+	printing := func(use, short string, text func() ([]byte, error)) *cobra.Command {
 		return &cobra.Command{
 			Use: use, Short: short, Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
-				data, err := make()
+				data, err := text()
 				if err != nil {
 					return err
 				}
@@ -25,13 +25,13 @@ func newConfig(a *app) *cobra.Command {
 		}
 	}
 	c.AddCommand(
-		print("schema", "Print the JSON Schema of the configuration", func() ([]byte, error) {
+		printing("schema", "Print the JSON Schema of the configuration", func() ([]byte, error) {
 			return configs.Schema(registry())
 		}),
-		print("example", "Print a commented example", func() ([]byte, error) {
+		printing("example", "Print a commented example", func() ([]byte, error) {
 			return configs.Example(), nil
 		}),
-		print("show", "Print the effective configuration, secrets masked", func() ([]byte, error) {
+		printing("show", "Print the effective configuration, secrets masked", func() ([]byte, error) {
 			cfg, err := a.load()
 			if err != nil {
 				return nil, err

@@ -28,15 +28,13 @@ const (
 	exitInterrupted  = 130
 )
 
-// severity orders codes when several syncs end differently, the worst first.
-var severity = [...]int{
-	exitUsage, exitInterrupted, exitConfig, exitUnauthorized, exitIncomplete, exitLocked,
-	exitFailed, exitHeld, exitStale, exitPartial, exitChanges, exitDone,
-}
-
-// worst returns the more severe of two codes.
+// worst returns the more severe of two codes, for when several syncs end
+// differently.
 func worst(a, b int) int {
-	for _, code := range severity {
+	for _, code := range [...]int{
+		exitUsage, exitInterrupted, exitConfig, exitUnauthorized, exitIncomplete, exitLocked,
+		exitFailed, exitHeld, exitStale, exitPartial, exitChanges, exitDone,
+	} {
 		if a == code || b == code {
 			return code
 		}

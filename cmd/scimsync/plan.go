@@ -95,7 +95,7 @@ func save(file string, plans []*plan.Plan) error {
 	if err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }() // after the rename it is gone
 	if err := errors.Join(plan.Write(io.Writer(temp), plans...), temp.Sync(), temp.Close()); err != nil {
 		return fmt.Errorf("save the plan to %s: %w", file, err)
 	}

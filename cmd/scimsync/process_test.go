@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -252,9 +253,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		recorded := httptest.NewRecorder()
 		g.next.ServeHTTP(recorded, r)
 		act()
-		for name, values := range recorded.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), recorded.Header())
 		w.WriteHeader(recorded.Code)
 		_, _ = w.Write(recorded.Body.Bytes())
 	case answered:

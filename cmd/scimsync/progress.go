@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,16 +40,16 @@ func (a *app) endProgress(o *opened) {
 
 // waits says how long the limiters of both sides have made us wait.
 func waits(o *opened) string {
-	text := ""
+	var text strings.Builder
 	for _, side := range [...]struct {
 		name    string
 		traffic *connectors.Traffic
 	}{{"source", o.source}, {"target", o.target}} {
 		if d := side.traffic.Waited().Round(time.Second); d > 0 {
-			text += fmt.Sprintf(", waited %s for the %s's limits", d, side.name)
+			fmt.Fprintf(&text, ", waited %s for the %s's limits", d, side.name)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // lines reports on a stream that is not a terminal: one line a phase, and one

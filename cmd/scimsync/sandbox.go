@@ -61,7 +61,7 @@ func (b *sandbox) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }() // what stays is the system's to clear
 		b.dir = dir
 	} else if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return err
@@ -75,14 +75,14 @@ func (b *sandbox) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer org.Close()
+	defer func() { _ = org.Close() }() // it holds nothing but connections
 	application, err := scimtest.New(scimtest.Options{
 		Token: sandboxPassword, File: filepath.Join(b.dir, "application.jsonl"), LogRequests: 50,
 	})
 	if err != nil {
 		return err
 	}
-	defer application.Close()
+	defer func() { _ = application.Close() }() // every write was kept before its answer
 	applicationURL, stop, err := serve(ctx, application)
 	if err != nil {
 		return err

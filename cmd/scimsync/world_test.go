@@ -52,10 +52,6 @@ func withApplication(change func(*scimtest.Options)) setting {
 // withSync gives the sync keys, written as in a file, beginning in the first column.
 func withSync(yaml string) setting { return func(s *worldSettings) { s.sync = yaml } }
 
-func withTarget(yaml string) setting { return func(s *worldSettings) { s.target = yaml } }
-
-func withSource(yaml string) setting { return func(s *worldSettings) { s.source = yaml } }
-
 // everything provisions users and groups with defaults.
 const everything = "users: {}\ngroups: {scope: type == \"OKTA_GROUP\"}\n"
 

@@ -25,7 +25,7 @@ var (
 // are unique; about one in eleven is inactive, one in seven has a plus sign in
 // the e-mail address. Everybody lives at example.com.
 func People(n int, seed uint64) []User {
-	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable data, nothing secret
+	r := rand.New(rand.NewPCG(seed, 1))
 	users := make([]User, n)
 	for i := range users {
 		id := fmt.Sprintf("u%06d", i+1)
@@ -49,7 +49,7 @@ func People(n int, seed uint64) []User {
 // Groups returns n groups without members, the same ones for the same seed.
 // Ids and names are unique.
 func Groups(n int, seed uint64) []Group {
-	r := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // repeatable data, nothing secret
+	r := rand.New(rand.NewPCG(seed, 2))
 	groups := make([]Group, n)
 	for i := range groups {
 		groups[i] = Group{
@@ -68,7 +68,7 @@ func Synthetic(users, groups, memberships int, seed uint64) World {
 	if users == 0 || groups == 0 {
 		return w
 	}
-	r := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // repeatable data, nothing secret
+	r := rand.New(rand.NewPCG(seed, 3))
 	sizes := make([]int, groups)
 	for range memberships {
 		sizes[r.IntN(groups)]++

@@ -65,11 +65,13 @@ func (s SourceSuite) cancelInPage(t T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	faults := &Faults{}
-	faults.Add(Fault{ID: "hanging page", Match: s.Wire.Users, Skip: 1, MinFires: 1,
+	faults.Add(Fault{
+		ID: "hanging page", Match: s.Wire.Users, Skip: 1, MinFires: 1,
 		Effect: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			cancel()
 			Hang()(w, r, next)
-		}})
+		},
+	})
 	w := Synthetic(3*s.PageSize, 1, 2, 23)
 	got := s.within(ctx, t, s.open(SourceOptions{World: w, Faults: faults}).Source, nil)
 	if got != nil && got.err == nil {
@@ -111,8 +113,10 @@ func (s SourceSuite) insertWhileReading(t T) {
 	edited.Users = slices.Insert(edited.Users, 0, joined)
 	faults := &Faults{}
 	var sut SourceUnderTest
-	faults.Add(Fault{ID: "somebody joins", Match: s.Wire.Users, Skip: 1, Times: 1, MinFires: 1,
-		Effect: Do(func() { sut.Edit(edited) })})
+	faults.Add(Fault{
+		ID: "somebody joins", Match: s.Wire.Users, Skip: 1, Times: 1, MinFires: 1,
+		Effect: Do(func() { sut.Edit(edited) }),
+	})
 	sut = s.open(SourceOptions{World: w, Faults: faults})
 	got := s.read(t, sut.Source, all())
 	// The newcomer may be seen or not.
@@ -154,8 +158,10 @@ func (s SourceSuite) errorOnPage(t T) {
 	for _, l := range s.listings(w)[:4] {
 		t.Logf("%s is refused", l.name)
 		faults := &Faults{}
-		faults.Add(Fault{ID: l.name, Match: l.match, Skip: l.skip, MinFires: 1,
-			Effect: jsonStatus(http.StatusBadRequest, "no such page")})
+		faults.Add(Fault{
+			ID: l.name, Match: l.match, Skip: l.skip, MinFires: 1,
+			Effect: jsonStatus(http.StatusBadRequest, "no such page"),
+		})
 		got := s.read(t, s.open(SourceOptions{World: w, Faults: faults}).Source, all())
 		if got.err == nil {
 			t.Errorf("%s was answered 400, and the read ended without an error", l.name)

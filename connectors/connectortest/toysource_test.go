@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"math/rand/v2"
 	"net/http"
@@ -61,7 +60,7 @@ var errToyStop = errors.New("stop")
 func (s *toySource) Read(ctx context.Context, q connectors.Query) iter.Seq2[connectors.Event, error] {
 	return func(yield func(connectors.Event, error) bool) {
 		if s.defect == "leaks a goroutine" {
-			go func() { <-make(chan struct{}, len(s.base)-len(s.base)) }()
+			go func() { <-make(chan struct{}) }()
 		}
 		r := &toyRead{toySource: s, q: q, yield: yield}
 		err := r.run(ctx)
@@ -82,7 +81,7 @@ func (s *toySource) Read(ctx context.Context, q connectors.Query) iter.Seq2[conn
 			}
 			return
 		case err != nil && s.defect == "error without a class":
-			yield(nil, fmt.Errorf("something is wrong: %s", err))
+			yield(nil, errors.New("something is wrong: "+err.Error()))
 			return
 		case err != nil:
 			yield(nil, err)

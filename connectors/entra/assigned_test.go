@@ -106,8 +106,10 @@ func TestAssignedDelta(t *testing.T) {
 	}{
 		{name: "nothing", do: func(*entratest.Server) error { return nil }},
 		{name: "a user joins an assigned group", do: func(s *entratest.Server) error { return s.AddMember("a", "u004") }},
-		{name: "a user leaves the only one", do: func(s *entratest.Server) error { return s.RemoveMember("a", "u000") },
-			gone: map[identity.Ref]identity.Cause{user("u000"): identity.CauseUnassigned}},
+		{
+			name: "a user leaves the only one", do: func(s *entratest.Server) error { return s.RemoveMember("a", "u000") },
+			gone: map[identity.Ref]identity.Cause{user("u000"): identity.CauseUnassigned},
+		},
 		{name: "a user leaves one of two", do: func(s *entratest.Server) error { return s.RemoveMember("a", "u001") }},
 		{name: "a user moves", do: func(s *entratest.Server) error {
 			if err := s.RemoveMember("a", "u000"); err != nil {
@@ -116,19 +118,27 @@ func TestAssignedDelta(t *testing.T) {
 			return s.AddMember("b", "u000")
 		}},
 		{name: "a user is assigned", do: func(s *entratest.Server) error { return s.Assign(app, "u009") }},
-		{name: "a user is unassigned", do: func(s *entratest.Server) error { return s.Unassign(app, "u006") },
-			gone: map[identity.Ref]identity.Cause{user("u006"): identity.CauseUnassigned}},
+		{
+			name: "a user is unassigned", do: func(s *entratest.Server) error { return s.Unassign(app, "u006") },
+			gone: map[identity.Ref]identity.Cause{user("u006"): identity.CauseUnassigned},
+		},
 		{name: "a group is assigned", do: func(s *entratest.Server) error { return s.Assign(app, "free") }},
-		{name: "a group is unassigned", do: func(s *entratest.Server) error { return s.Unassign(app, "b") },
-			gone: map[identity.Ref]identity.Cause{user("u002"): identity.CauseUnassigned, group("b"): identity.CauseUnassigned}},
+		{
+			name: "a group is unassigned", do: func(s *entratest.Server) error { return s.Unassign(app, "b") },
+			gone: map[identity.Ref]identity.Cause{user("u002"): identity.CauseUnassigned, group("b"): identity.CauseUnassigned},
+		},
 		{name: "one in scope is disabled", do: func(s *entratest.Server) error { return s.SetEnabled("u001", false) }},
 		{name: "one out of scope is renamed", do: func(s *entratest.Server) error {
 			return s.UpdateUser("u008", map[string]any{"displayName": "Elsewhere"})
 		}},
-		{name: "one in scope is deleted", do: func(s *entratest.Server) error { return s.DeleteUser("u002") },
-			gone: map[identity.Ref]identity.Cause{user("u002"): identity.CauseGone}},
-		{name: "one assigned by hand is deleted", do: func(s *entratest.Server) error { return s.DeleteUser("u006") },
-			gone: map[identity.Ref]identity.Cause{user("u006"): identity.CauseGone}},
+		{
+			name: "one in scope is deleted", do: func(s *entratest.Server) error { return s.DeleteUser("u002") },
+			gone: map[identity.Ref]identity.Cause{user("u002"): identity.CauseGone},
+		},
+		{
+			name: "one assigned by hand is deleted", do: func(s *entratest.Server) error { return s.DeleteUser("u006") },
+			gone: map[identity.Ref]identity.Cause{user("u006"): identity.CauseGone},
+		},
 		{name: "a group is renamed", do: func(s *entratest.Server) error {
 			return s.UpdateGroup("a", map[string]any{"displayName": "Renamed"})
 		}},
@@ -177,7 +187,7 @@ func TestAssignedDeltaConverges(t *testing.T) {
 		for seed := range uint64(12) {
 			t.Run(fmt.Sprintf("nested %t, seed %d", nested, seed), func(t *testing.T) {
 				t.Parallel()
-				r := rand.New(rand.NewPCG(seed, 5)) //nolint:gosec // repeatable
+				r := rand.New(rand.NewPCG(seed, 5))
 				w := assignedWorld()
 				server, url := serve(t, w)
 				server.Configure(func(o *entratest.Options) {
@@ -284,8 +294,10 @@ func TestAssignedManyPeople(t *testing.T) {
 func TestAssignedGroupThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	server, url := serve(t, assignedWorld())
-	server.Inject(entratest.Fault{ID: "withheld", Match: entratest.Path("/groups/a/members/user"), MinFires: 1,
-		Effect: entratest.Effect{Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "withheld"}})
+	server.Inject(entratest.Fault{
+		ID: "withheld", Match: entratest.Path("/groups/a/members/user"), MinFires: 1,
+		Effect: entratest.Effect{Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "withheld"},
+	})
 	st := full(t, open(t, assignedTo(t, url)), everything())
 	if !st.done || st.unreadable[identity.Ref{Kind: identity.User}] == "" || st.links[group("a")].State != connectors.Unknown {
 		t.Errorf("%v: unreadable %v, links of a %v: users must be shielded and the members unknown", st.err, st.unreadable, st.links[group("a")])

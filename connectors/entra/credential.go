@@ -174,6 +174,7 @@ func (a *identityAuth) build(ctx context.Context) (azcore.TokenCredential, error
 		return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 			ClientOptions: options, TenantID: a.tenant, DisableInstanceDiscovery: true,
 		})
+	case StaticToken: // is sent as it is
 	}
 	return nil, fmt.Errorf("credential.kind %q fetches no token", c.Kind)
 }
@@ -328,7 +329,7 @@ func machineAddress(u *url.URL) bool {
 // permissions are the application permissions a token names, and its end, as far
 // as it can be read: access tokens are opaque by contract, and this is for
 // notes only.
-func permissions(token string) (roles []string, expires time.Time) {
+func permissions(token string) ([]string, time.Time) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return nil, time.Time{}
@@ -344,6 +345,7 @@ func permissions(token string) (roles []string, expires time.Time) {
 	if json.Unmarshal(data, &claims) != nil {
 		return nil, time.Time{}
 	}
+	var expires time.Time
 	if claims.Exp > 0 && claims.Exp < 1e11 {
 		expires = time.Unix(int64(claims.Exp), 0)
 	}

@@ -97,8 +97,10 @@ func TestTokenIsFetchedAnewOnce(t *testing.T) {
 	server.Register(entratest.Client{ID: clientID, Secret: theSecret})
 	server.Configure(func(o *entratest.Options) { o.PageSize = 3 })
 	s.Credential = entra.Credential{Kind: entra.ClientSecret, ClientID: clientID, Secret: secret(t, theSecret)}
-	server.Inject(entratest.Fault{ID: "revoked", Match: entratest.Next(entratest.Path("/users/delta")), Times: 1, MinFires: 1,
-		Effect: entratest.Effect{Do: server.RevokeTokens}})
+	server.Inject(entratest.Fault{
+		ID: "revoked", Match: entratest.Next(entratest.Path("/users/delta")), Times: 1, MinFires: 1,
+		Effect: entratest.Effect{Do: server.RevokeTokens},
+	})
 	st := full(t, open(t, s), everything())
 	if !st.done || len(st.records) != 13 {
 		t.Errorf("%d records: %v", len(st.records), st.err)

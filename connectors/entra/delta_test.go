@@ -3,6 +3,7 @@ package entra_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -223,14 +224,22 @@ func TestRoundThatCannotBeProvedWhole(t *testing.T) {
 
 func TestEndlessRoundEnds(t *testing.T) {
 	t.Parallel()
-	n := 0
 	server, url := serve(t, entratest.Synthetic(3, 1, 2, 1))
-	server.Inject(entratest.Fault{ID: "same", Match: entratest.Path("/users/delta"), MinFires: 3, Effect: entratest.Effect{Status: http.StatusOK,
-		Body: `{"value":[{"id":"u1","userPrincipalName":"a@example.com","accountEnabled":true}],"@odata.nextLink":"/v1.0/users/delta?$skiptoken=x"}`}})
-	got := full(t, open(t, settings(t, url, 0)), everything())
-	if got.err == nil || connectors.ClassOf(got.err) != connectors.Incomplete {
-		t.Errorf("an endless round ended with %v after %d", got.err, n)
+	for i := range 20 {
+		fault := entratest.Fault{ID: fmt.Sprint("page ", i), Match: entratest.Path("/users/delta"), Times: 1, Effect: entratest.Effect{
+			Status: http.StatusOK,
+			Body:   fmt.Sprintf(`{"value":[{"id":"u1","userPrincipalName":"a@example.com","accountEnabled":true}],"@odata.nextLink":"/v1.0/users/delta?$skiptoken=%d"}`, i),
+		}}
+		if i < 10 {
+			fault.MinFires = 1
+		}
+		server.Inject(fault)
 	}
+	got := full(t, open(t, settings(t, url, 0)), everything())
+	if connectors.ClassOf(got.err) != connectors.Incomplete || !strings.Contains(got.err.Error(), "page after page") {
+		t.Errorf("a round of one page with ever new links ended with %v", got.err)
+	}
+	unfired(t, server)
 }
 
 func TestThrottledRoundIsRiddenOut(t *testing.T) {

@@ -34,7 +34,7 @@ type member struct {
 func (g *groupObject) UnmarshalJSON(data []byte) error {
 	var raw map[string]json.RawMessage
 	if json.Unmarshal(data, &raw) != nil {
-		return nil
+		raw = nil
 	}
 	g.object = make(object, len(raw))
 	for name, value := range raw {
@@ -77,7 +77,7 @@ func markGroup(g groupObject, h *maphash.Hash) {
 func markMember(m member, h *maphash.Hash) { _, _ = h.WriteString(text(m.ID) + " ") }
 
 // kind returns what a member is: a kind, or the name of a type that is not read.
-func (m member) kind() (kind identity.Kind, other string) {
+func (m member) kind() (identity.Kind, string) {
 	name := text(m.Type)
 	switch short := name[strings.LastIndexByte(name, '.')+1:]; short {
 	case "user":
@@ -180,9 +180,10 @@ func (p projection) event(o object, how told) connectors.Event {
 	return connectors.Upsert{Record: identity.Record{Ref: ref, Fields: fields, Partial: how == changes}}
 }
 
-// check looks at the fields that are always present: what is wrong with one, or
-// which of them is missing.
-func (p projection) check(fields map[string]any) (problem, missing string) {
+// check looks at the fields that are always present. It returns what is wrong
+// with one, and which of them is missing.
+func (p projection) check(fields map[string]any) (string, string) {
+	missing := ""
 	names := []string{"userPrincipalName"}
 	if p.kind == identity.Group {
 		names = []string{"displayName"}

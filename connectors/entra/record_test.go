@@ -83,8 +83,10 @@ func TestOddObjects(t *testing.T) {
 	t.Parallel()
 	server, url := serve(t, entratest.World{})
 	body := func(path, value string) entratest.Fault {
-		return entratest.Fault{ID: path, Match: entratest.Path(path), MinFires: 1, Effect: entratest.Effect{Status: http.StatusOK,
-			Body: `{"value":[` + value + `],"@odata.deltaLink":"/v1.0` + path + `?$deltatoken=x"}`}}
+		return entratest.Fault{ID: path, Match: entratest.Path(path), MinFires: 1, Effect: entratest.Effect{
+			Status: http.StatusOK,
+			Body:   `{"value":[` + value + `],"@odata.deltaLink":"/v1.0` + path + `?$deltatoken=x"}`,
+		}}
 	}
 	server.Inject(body("/users/delta", `
 		{"id":"ok","userPrincipalName":"ok@example.com","accountEnabled":true},

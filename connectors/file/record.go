@@ -86,6 +86,7 @@ func check(declared []identity.Field, fields map[string]any) error {
 			_, ok = value.(bool)
 		case identity.Object:
 			_, ok = value.(map[string]any)
+		case identity.Any, identity.Number, identity.Strings: // none is declared with a type to hold
 		}
 		if !ok {
 			return fmt.Errorf("needs %s to be a %s", f.Path, f.Type)

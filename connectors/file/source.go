@@ -209,7 +209,7 @@ func (k *kindReader) line(l line) error {
 		}
 		return k.unreadable(o.record.Ref.ID, l.number, fmt.Sprintf("has the id of line %d: give each %s one line", first, k.kind))
 	}
-	k.first[hash] = uint32(l.number) //nolint:gosec // for a message, and no file has more lines
+	k.first[hash] = uint32(l.number)
 	if !k.wants(o.record) {
 		return nil
 	}

@@ -48,10 +48,16 @@ func TestAppScope(t *testing.T) {
 	}
 
 	only := read(t.Context(), t, source, connectors.Query{Links: true, From: "mark", Only: []connectors.Key{
-		{Kind: identity.User, ID: "u000"}, {Kind: identity.User, Name: "P001@example.com"},
-		{Kind: identity.User, ID: "u003"}, {Kind: identity.User, Name: "p003@example.com"},
-		{Kind: identity.User, ID: "u004"}, {Kind: identity.User, ID: "nobody"},
-		{Kind: identity.Group, ID: "g1"}, {Kind: identity.Group, ID: "g2"}, {Kind: identity.Group, Name: "Out"}, {Kind: identity.Group, ID: "g9"},
+		{Kind: identity.User, ID: "u000"},
+		{Kind: identity.User, Name: "P001@example.com"},
+		{Kind: identity.User, ID: "u003"},
+		{Kind: identity.User, Name: "p003@example.com"},
+		{Kind: identity.User, ID: "u004"},
+		{Kind: identity.User, ID: "nobody"},
+		{Kind: identity.Group, ID: "g1"},
+		{Kind: identity.Group, ID: "g2"},
+		{Kind: identity.Group, Name: "Out"},
+		{Kind: identity.Group, ID: "g9"},
 	}})
 	mustBeWhole(t, only)
 	if want := []identity.Ref{user("u000"), user("u001"), group("g1")}; !slices.Equal(only.order, want) {
@@ -124,9 +130,11 @@ func TestOnlyInWholeOrg(t *testing.T) {
 	server, settings := org(t, w)
 	source := open(t, settings)
 	got := read(t.Context(), t, source, connectors.Query{Links: true, Only: []connectors.Key{
-		{Kind: identity.User, ID: "u004"}, {Kind: identity.User, Name: "a/b@example.com"},
+		{Kind: identity.User, ID: "u004"},
+		{Kind: identity.User, Name: "a/b@example.com"},
 		{Kind: identity.User, ID: "p001@example.com"}, // a login is no id
-		{Kind: identity.User, ID: ".."}, {Kind: identity.User, ID: "a/../b?c#d"},
+		{Kind: identity.User, ID: ".."},
+		{Kind: identity.User, ID: "a/../b?c#d"},
 		{Kind: identity.Group, Name: `He said "R&D"`},
 	}})
 	mustBeWhole(t, got)
@@ -144,7 +152,8 @@ func TestOnlyInWholeOrg(t *testing.T) {
 
 	// A 404 that is not Okta's says nothing about a person.
 	server.Inject(oktatest.Fault{ID: "proxy", MinFires: 1, Match: oktatest.Path("/api/v1/users/u001"), Effect: oktatest.Effect{
-		Status: http.StatusNotFound, Body: "<html><title>Not here</title></html>", Header: http.Header{"Content-Type": {"text/html"}}}})
+		Status: http.StatusNotFound, Body: "<html><title>Not here</title></html>", Header: http.Header{"Content-Type": {"text/html"}},
+	}})
 	got = read(t.Context(), t, source, connectors.Query{Only: []connectors.Key{{Kind: identity.User, ID: "u001"}}})
 	if got.err == nil || len(got.gone) > 0 {
 		t.Errorf("err = %v, gone = %v", got.err, got.gone)

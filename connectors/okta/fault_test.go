@@ -37,24 +37,46 @@ func TestReadThatCannotBeProvedWhole(t *testing.T) {
 	}{
 		{name: "self link", links: oktatest.SelfLinks, class: connectors.Incomplete, says: "read before"},
 		{name: "link to another host", links: oktatest.OtherHost, class: connectors.Incomplete, says: oktatest.Foreign},
-		{name: "second page of users refused", class: connectors.Incomplete, says: "validation failed",
-			faults: []oktatest.Fault{{ID: "400", Match: page2("/api/v1/users"), Effect: refused, MinFires: 1}}},
-		{name: "users forbidden", class: connectors.Incomplete, says: "permission",
-			faults: []oktatest.Fault{{ID: "403", Match: oktatest.Path("/api/v1/users"), MinFires: 1,
-				Effect: oktatest.Effect{Status: http.StatusForbidden, Code: "E0000006", Summary: "You do not have permission"}}}},
-		{name: "token refused in the middle", class: connectors.Unauthorized, says: "Invalid token",
-			faults: []oktatest.Fault{{ID: "401", Match: page2("/api/v1/groups"), MinFires: 1,
-				Effect: oktatest.Effect{Status: http.StatusUnauthorized, Code: "E0000011", Summary: "Invalid token provided"}}}},
-		{name: "session refused with 403", class: connectors.Unauthorized, says: "Invalid session",
-			faults: []oktatest.Fault{{ID: "403", Match: page2("/api/v1/users"), MinFires: 1,
-				Effect: oktatest.Effect{Status: http.StatusForbidden, Code: "E0000005", Summary: "Invalid session"}}}},
-		{name: "HTML", class: connectors.Incomplete, says: "address of an Okta org",
-			faults: []oktatest.Fault{{ID: "html", Match: oktatest.Path("/api/v1/groups"), MinFires: 1,
-				Effect: oktatest.Effect{Status: http.StatusOK, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}}}}},
-		{name: "the same page for ever", class: connectors.Incomplete, says: "only what the one before held",
-			faults: []oktatest.Fault{sameUser("/api/v1/users", oktatest.Fault{MinFires: 3})}},
-		{name: "members fail for good", class: connectors.Incomplete, says: "list members: group:g000",
-			faults: []oktatest.Fault{{ID: "500", Match: page2("/api/v1/groups/g000/users"), MinFires: 1, Effect: oktatest.Effect{Status: http.StatusInternalServerError}}}},
+		{
+			name: "second page of users refused", class: connectors.Incomplete, says: "validation failed",
+			faults: []oktatest.Fault{{ID: "400", Match: page2("/api/v1/users"), Effect: refused, MinFires: 1}},
+		},
+		{
+			name: "users forbidden", class: connectors.Incomplete, says: "permission",
+			faults: []oktatest.Fault{{
+				ID: "403", Match: oktatest.Path("/api/v1/users"), MinFires: 1,
+				Effect: oktatest.Effect{Status: http.StatusForbidden, Code: "E0000006", Summary: "You do not have permission"},
+			}},
+		},
+		{
+			name: "token refused in the middle", class: connectors.Unauthorized, says: "Invalid token",
+			faults: []oktatest.Fault{{
+				ID: "401", Match: page2("/api/v1/groups"), MinFires: 1,
+				Effect: oktatest.Effect{Status: http.StatusUnauthorized, Code: "E0000011", Summary: "Invalid token provided"},
+			}},
+		},
+		{
+			name: "session refused with 403", class: connectors.Unauthorized, says: "Invalid session",
+			faults: []oktatest.Fault{{
+				ID: "403", Match: page2("/api/v1/users"), MinFires: 1,
+				Effect: oktatest.Effect{Status: http.StatusForbidden, Code: "E0000005", Summary: "Invalid session"},
+			}},
+		},
+		{
+			name: "HTML", class: connectors.Incomplete, says: "address of an Okta org",
+			faults: []oktatest.Fault{{
+				ID: "html", Match: oktatest.Path("/api/v1/groups"), MinFires: 1,
+				Effect: oktatest.Effect{Status: http.StatusOK, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}},
+			}},
+		},
+		{
+			name: "the same page for ever", class: connectors.Incomplete, says: "only what the one before held",
+			faults: []oktatest.Fault{sameUser("/api/v1/users", oktatest.Fault{MinFires: 3})},
+		},
+		{
+			name: "members fail for good", class: connectors.Incomplete, says: "list members: group:g000",
+			faults: []oktatest.Fault{{ID: "500", Match: page2("/api/v1/groups/g000/users"), MinFires: 1, Effect: oktatest.Effect{Status: http.StatusInternalServerError}}},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -164,9 +186,11 @@ func TestOneBadRecordIsOneBadRecord(t *testing.T) {
 		oktatest.Fault{ID: "groups", MinFires: 1, Match: oktatest.Path("/api/v1/groups"), Effect: oktatest.Effect{
 			Status: http.StatusOK, Header: http.Header{}, Body: `[
 			{"id":"g1","type":"OKTA_GROUP","profile":{"name":"G"}}, "text", {"id":7,"type":"OKTA_GROUP","profile":{"name":"H"}}, null,
-			{"id":"g2","type":"OKTA_GROUP","profile":{}}]`}},
+			{"id":"g2","type":"OKTA_GROUP","profile":{}}]`,
+		}},
 		oktatest.Fault{ID: "members", MinFires: 1, Match: oktatest.Path("/api/v1/groups/g1/users"), Effect: oktatest.Effect{
-			Status: http.StatusOK, Header: http.Header{}, Body: `[{"id":"good"},{"status":"ACTIVE"}]`}})
+			Status: http.StatusOK, Header: http.Header{}, Body: `[{"id":"good"},{"status":"ACTIVE"}]`,
+		}})
 	got := read(t.Context(), t, open(t, settings), everything())
 	mustBeWhole(t, got)
 	for _, id := range []string{"nologin", "badprofile", "nostatus", "badtime"} {

@@ -20,8 +20,10 @@ func TestInfo(t *testing.T) {
 		{name: "whole org"},
 		{name: "app", app: "0oa1", notes: []string{`assigned to app "Catalog"`}},
 		{name: "no permission to see groups", denied: []string{"/api/v1/groups"}, notes: []string{"groups cannot be listed"}},
-		{name: "app without permission to see it", app: "0oa1", denied: []string{"/api/v1/apps/0oa1", "/api/v1/apps/0oa1/users"},
-			notes: []string{"cannot be read", "users of app 0oa1 cannot be listed"}},
+		{
+			name: "app without permission to see it", app: "0oa1", denied: []string{"/api/v1/apps/0oa1", "/api/v1/apps/0oa1/users"},
+			notes: []string{"cannot be read", "users of app 0oa1 cannot be listed"},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -159,11 +160,12 @@ func asError(err error) *connectors.Error {
 }
 
 func (r *reading) appPath(segments ...string) string {
-	path := "/api/v1/apps/" + segment(r.settings.App)
+	var path strings.Builder
+	path.WriteString("/api/v1/apps/" + segment(r.settings.App))
 	for _, s := range segments {
-		path += "/" + segment(s)
+		path.WriteString("/" + segment(s))
 	}
-	return path
+	return path.String()
 }
 
 // pageSize returns the size set, or the largest Okta recommends for the list.

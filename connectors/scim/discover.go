@@ -46,12 +46,13 @@ const (
 	no
 )
 
-func (f flag) or(otherwise bool) bool { //nolint:revive // a default, not a mode
+func (f flag) or(otherwise bool) bool {
 	switch f {
 	case yes:
 		return true
 	case no:
 		return false
+	case unsaid:
 	}
 	return otherwise
 }

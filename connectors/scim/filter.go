@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -72,7 +73,7 @@ type query [][2]string
 
 // with returns the query and one more parameter.
 func (q query) with(name, value string) query {
-	return append(q[:len(q):len(q)], [2]string{name, value})
+	return append(slices.Clip(q), [2]string{name, value})
 }
 
 // String returns the encoded query.

@@ -11,8 +11,9 @@ import (
 
 // flatten names the values of a resource by SCIM path. Values nested deeper
 // than a path can say, and what the protocol itself keeps (id, meta, schemas,
-// members, groups of a user, password), are left out. A known attribute of the
-// wrong JSON type is an error that names it.
+// members, groups of a user, password), are left out. An attribute that decides
+// who the object is, or whether it is active, is an error when it has the wrong
+// JSON type; any other is left out.
 func flatten(object map[string]any) (identity.Attrs, error) {
 	attrs := make(identity.Attrs, len(object)+4)
 	for key, value := range object {
@@ -22,7 +23,7 @@ func flatten(object map[string]any) (identity.Attrs, error) {
 		if len(key) > 4 && strings.EqualFold(key[:4], "urn:") {
 			extension, ok := value.(map[string]any)
 			if !ok {
-				return nil, fmt.Errorf("%.100s is %s, not an object", key, typeName(value))
+				continue
 			}
 			urn := canonicalURN(key)
 			for name, v := range extension {
@@ -46,7 +47,7 @@ func flattenAttribute(attrs identity.Attrs, prefix, name string, value any) erro
 	path := prefix + name
 	switch v := value.(type) {
 	case map[string]any:
-		if isString(name) {
+		if identifies(path) {
 			return fmt.Errorf("%s is an object, not a string", path)
 		}
 		for sub, inner := range v {
@@ -54,27 +55,22 @@ func flattenAttribute(attrs identity.Attrs, prefix, name string, value any) erro
 			if sub == "$ref" || inner == nil || strings.ContainsAny(sub, `.[]:"`) {
 				continue
 			}
-			if name == "name" {
-				if _, ok := inner.(string); !ok {
-					return fmt.Errorf("%s.%s is %s, not a string", path, sub, typeName(inner))
-				}
-			}
 			if s, ok := scalar(inner); ok {
 				attrs[path+"."+sub] = s
 			}
 		}
 	case []any:
-		if isString(name) || name == "active" {
+		if identifies(path) || path == "active" {
 			return fmt.Errorf("%s is a list, not a single value", path)
 		}
-		return flattenList(attrs, prefix, name, v)
+		flattenList(attrs, prefix, name, v)
 	default:
 		s, ok := scalar(v)
 		if !ok {
 			return nil
 		}
 		switch {
-		case name == "active":
+		case path == "active":
 			b, ok := boolean(s)
 			if !ok {
 				return fmt.Errorf("%s is %s, neither true nor false", path, typeName(value))
@@ -83,7 +79,7 @@ func flattenAttribute(attrs identity.Attrs, prefix, name string, value any) erro
 		case name == "manager":
 			// Entra's classic shape, which lenient servers give back: the id alone.
 			attrs[path+".value"] = s
-		case isString(name):
+		case identifies(path):
 			if _, ok := s.(string); !ok {
 				return fmt.Errorf("%s is %s, not a string", path, typeName(value))
 			}
@@ -99,7 +95,7 @@ func flattenAttribute(attrs identity.Attrs, prefix, name string, value any) erro
 // with a type become attr[type eq "T"].sub, of which the primary one wins;
 // plain values, or elements without any type, become a list of strings. A lone
 // e-mail address, phone number or address without a type counts as work.
-func flattenList(attrs identity.Attrs, prefix, name string, list []any) error {
+func flattenList(attrs identity.Attrs, prefix, name string, list []any) {
 	var untyped []map[string]any
 	var values []string
 	chosen := map[string]bool{} // type: the chosen element is primary
@@ -108,10 +104,8 @@ func flattenList(attrs identity.Attrs, prefix, name string, list []any) error {
 		case string:
 			values = append(values, item)
 		case map[string]any:
-			kind, err := elementType(prefix+name, item)
-			if err != nil {
-				return err
-			}
+			// A type that is no string says nothing.
+			kind := canonicalType(text(item, "type"))
 			if kind == "" {
 				untyped = append(untyped, item)
 				continue
@@ -124,18 +118,19 @@ func flattenList(attrs identity.Attrs, prefix, name string, list []any) error {
 				clearElement(attrs, prefix, name, kind)
 			}
 			chosen[kind] = primary
-			if err := setElement(attrs, prefix, name, kind, item); err != nil {
-				return err
-			}
-		case nil:
+			setElement(attrs, prefix, name, kind, item)
 		default:
-			return fmt.Errorf("%s%s holds %s", prefix, name, typeName(item))
+			// RFC 7643, section 2.3, allows numbers and booleans too.
+			if v, ok := scalar(item); ok {
+				values = append(values, fmt.Sprint(v))
+			}
 		}
 	}
 	if len(untyped) > 0 && len(chosen) == 0 {
 		if hasWork(name) {
 			if lone := loneElement(untyped); lone != nil {
-				return setElement(attrs, prefix, name, "work", lone)
+				setElement(attrs, prefix, name, "work", lone)
+				return
 			}
 		}
 		for _, item := range untyped {
@@ -146,18 +141,6 @@ func flattenList(attrs identity.Attrs, prefix, name string, list []any) error {
 	}
 	if len(values) > 0 {
 		attrs[prefix+name] = values
-	}
-	return nil
-}
-
-func elementType(path string, item map[string]any) (string, error) {
-	switch t := lookup(item, "type").(type) {
-	case nil:
-		return "", nil
-	case string:
-		return canonicalType(t), nil
-	default:
-		return "", fmt.Errorf("%s has an element whose type is %s, not a string", path, typeName(t))
 	}
 }
 
@@ -184,7 +167,7 @@ func elementBase(prefix, name, kind string) string {
 	return prefix + p.String() + "."
 }
 
-func setElement(attrs identity.Attrs, prefix, name, kind string, item map[string]any) error {
+func setElement(attrs identity.Attrs, prefix, name, kind string, item map[string]any) {
 	base := elementBase(prefix, name, kind)
 	for sub, v := range item {
 		sub = canonicalName(sub)
@@ -202,12 +185,18 @@ func setElement(attrs identity.Attrs, prefix, name, kind string, item map[string
 			}
 		case "value":
 			if _, ok := s.(string); !ok {
-				return fmt.Errorf("%s%s is %s, not a string", base, sub, typeName(v))
+				continue
 			}
 		}
 		attrs[base+sub] = s
 	}
-	return nil
+}
+
+// identifies reports whether an attribute decides who an object is: of the wrong
+// JSON type it makes the object unreadable. Anything else is compared where it is
+// mapped, and is nobody's business where it is not.
+func identifies(path string) bool {
+	return path == "userName" || path == "displayName" || path == "externalId"
 }
 
 // clearElement drops an element that its primary sibling replaces.

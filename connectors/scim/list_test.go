@@ -106,7 +106,7 @@ func TestListRequests(t *testing.T) {
 	}
 }
 
-func TestListStopsEarlyWithoutLeaks(t *testing.T) {
+func TestListStopsEarlyWithoutLeaks(t *testing.T) { //nolint:paralleltest // the goroutines of others would pass for leaks
 	ignore := goleak.IgnoreCurrent()
 	r := newRig(t, scimtest.Options{PageSize: 10, Latency: time.Millisecond}, scim.Settings{})
 	r.people(t, 200)

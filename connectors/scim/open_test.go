@@ -150,8 +150,11 @@ func TestFind(t *testing.T) {
 				"userName": name, "externalId": "Ext-" + name, "emails": []any{map[string]any{"type": "work", "value": name}},
 			})
 			for _, m := range []connectors.Match{
-				{Path: "userName", Value: name}, {Path: "userName", Value: strings.ToUpper(name)},
-				{Path: "externalId", Value: "Ext-" + name}, {Path: "id", Value: want}, {Path: workEmail, Value: name},
+				{Path: "userName", Value: name},
+				{Path: "userName", Value: strings.ToUpper(name)},
+				{Path: "externalId", Value: "Ext-" + name},
+				{Path: "id", Value: want},
+				{Path: workEmail, Value: name},
 			} {
 				if hazards.FilterUserNameCaseSensitive && strings.Contains(m.Value, "ŻÓŁW") {
 					continue

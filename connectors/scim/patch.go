@@ -28,7 +28,7 @@ func (s *session) patch(ctx context.Context, k identity.Kind, id string, ops []o
 
 // activeOperation is the lifecycle request, always alone: a failing operation
 // fails the whole PATCH, and a refused title must not keep a leaver active.
-func (d dialect) activeOperation(active bool) operation { //nolint:revive // the value of the attribute
+func (d dialect) activeOperation(active bool) operation {
 	switch d.active {
 	case activeByString:
 		value := "False"
@@ -38,6 +38,7 @@ func (d dialect) activeOperation(active bool) operation { //nolint:revive // the
 		return operation{Op: d.op("replace"), Path: "active", Value: value}
 	case activeInObject:
 		return operation{Op: d.op("replace"), Value: map[string]any{"active": active}}
+	case activeByPath:
 	}
 	return operation{Op: d.op("replace"), Path: "active", Value: active}
 }

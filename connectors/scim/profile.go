@@ -185,7 +185,7 @@ func byKind(lists map[string][]string) map[identity.Kind][]string {
 }
 
 // or returns the value, or the default where it is unknown.
-func or(value *bool, otherwise bool) bool { //nolint:revive // a default, not a mode
+func or(value *bool, otherwise bool) bool {
 	if value == nil {
 		return otherwise
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -133,10 +134,5 @@ func isClass(err error, classes ...connectors.Class) bool {
 		return false
 	}
 	got := connectors.ClassOf(err)
-	for _, c := range classes {
-		if got == c {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(classes, got)
 }

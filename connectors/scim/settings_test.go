@@ -34,13 +34,19 @@ func TestSettingsValidate(t *testing.T) {
 		{"two credentials", func(s *Settings) { s.Auth.Basic = &Basic{Username: "u", Password: secret} }, []string{"auth"}, "bearer and basic"},
 		{"half a secret", func(s *Settings) { s.Auth.Bearer.File = "x" }, []string{"auth.bearer"}, "exactly one"},
 		{"basic", func(s *Settings) { s.Auth = Auth{Basic: &Basic{Username: "a:b"}} }, []string{"auth.basic.username", "auth.basic.password"}, ""},
-		{"oauth2", func(s *Settings) { s.Auth = Auth{OAuth2: &OAuth2{TokenURL: "http://x.example.com"}} },
-			[]string{"auth.oauth2.token_url", "auth.oauth2.client_id", "auth.oauth2.client_secret"}, ""},
+		{
+			"oauth2", func(s *Settings) { s.Auth = Auth{OAuth2: &OAuth2{TokenURL: "http://x.example.com"}} },
+			[]string{"auth.oauth2.token_url", "auth.oauth2.client_id", "auth.oauth2.client_secret"},
+			"",
+		},
 		{"profile", func(s *Settings) { s.Profile = "alatoin" }, []string{"profile"}, "did you mean alation?"},
 		{"dialect", func(s *Settings) { s.Dialect = "entra2020" }, []string{"dialect"}, "did you mean entra_2020?"},
 		{"far-off dialect", func(s *Settings) { s.Dialect = "ldap_over_carrier_pigeon" }, []string{"dialect"}, "known are rfc, okta"},
-		{"limits", func(s *Settings) { s.Limits = Limits{-1, -1, 20000, -5} },
-			[]string{"limits.requests_per_second", "limits.concurrency", "limits.members_per_patch", "limits.page_size"}, ""},
+		{
+			"limits", func(s *Settings) { s.Limits = Limits{-1, -1, 20000, -5} },
+			[]string{"limits.requests_per_second", "limits.concurrency", "limits.members_per_patch", "limits.page_size"},
+			"",
+		},
 		{"authorization header", func(s *Settings) { s.HTTP.Headers = map[string]string{"authorization": "x"} }, []string{"http.headers"}, ""},
 	} {
 		s := good()

@@ -14,17 +14,6 @@ func isProtocol(key string) bool {
 	return false
 }
 
-// isString reports the core attributes that are single strings (RFC 7643,
-// sections 3.1, 4.1.1 and 4.2). Name is the canonical spelling.
-func isString(name string) bool {
-	switch name {
-	case "userName", "externalId", "displayName", "nickName", "profileUrl", "title", "userType",
-		"preferredLanguage", "locale", "timezone":
-		return true
-	}
-	return false
-}
-
 // isComplexList reports the multi-valued core attributes whose elements are
 // objects with a value (RFC 7643, section 4.1.2): a plain list of strings is
 // written as such objects.

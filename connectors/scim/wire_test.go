@@ -92,25 +92,40 @@ func TestFlatten(t *testing.T) {
 		want         identity.Attrs
 		err          string
 	}{
-		{"core", `{"id":"1","USERNAME":"ada","active":"True","name":{"GivenName":"Ada","formatted":null},"groups":[{"value":"g"}],"meta":{"a":1},"password":"x","n":1.5}`,
-			identity.Attrs{"userName": "ada", "active": true, "name.givenName": "Ada", "n": 1.5}, ""},
-		{"typed", `{"emails":[{"type":"home","value":"h"},{"type":"Work","value":"w1","display":"d"},{"type":"work","value":"w2","primary":"true"}]}`,
-			identity.Attrs{`emails[type eq "home"].value`: "h", `emails[type eq "work"].value`: "w2", `emails[type eq "work"].primary`: true}, ""},
+		{
+			"core", `{"id":"1","USERNAME":"ada","active":"True","name":{"GivenName":"Ada","formatted":null},"groups":[{"value":"g"}],"meta":{"a":1},"password":"x","n":1.5}`,
+			identity.Attrs{"userName": "ada", "active": true, "name.givenName": "Ada", "n": 1.5},
+			"",
+		},
+		{
+			"typed", `{"emails":[{"type":"home","value":"h"},{"type":"Work","value":"w1","display":"d"},{"type":"work","value":"w2","primary":"true"}]}`,
+			identity.Attrs{`emails[type eq "home"].value`: "h", `emails[type eq "work"].value`: "w2", `emails[type eq "work"].primary`: true},
+			"",
+		},
 		{"lone untyped", `{"emails":[{"value":"w"}]}`, identity.Attrs{workValue: "w"}, ""},
-		{"primary of several untyped", `{"emails":[{"value":"a"},{"value":"w","primary":true}]}`,
-			identity.Attrs{workValue: "w", `emails[type eq "work"].primary`: true}, ""},
+		{
+			"primary of several untyped", `{"emails":[{"value":"a"},{"value":"w","primary":true}]}`,
+			identity.Attrs{workValue: "w", `emails[type eq "work"].primary`: true},
+			"",
+		},
 		{"several untyped", `{"emails":[{"value":"a"},{"value":"b"}]}`, identity.Attrs{"emails": []string{"a", "b"}}, ""},
 		{"untyped beside typed is not work", `{"emails":[{"value":"a"},{"type":"home","value":"b"}]}`, identity.Attrs{`emails[type eq "home"].value`: "b"}, ""},
 		{"roles", `{"roles":[{"value":"a"},"b"]}`, identity.Attrs{"roles": []string{"b", "a"}}, ""},
-		{"extension", `{"URN:ietf:params:scim:schemas:extension:enterprise:2.0:user":{"Department":"Q","manager":{"value":"9","$ref":"x"}}}`,
-			identity.Attrs{enterpriseSchema + ":department": "Q", enterpriseSchema + ":manager.value": "9"}, ""},
+		{
+			"extension", `{"URN:ietf:params:scim:schemas:extension:enterprise:2.0:user":{"Department":"Q","manager":{"value":"9","$ref":"x"}}}`,
+			identity.Attrs{enterpriseSchema + ":department": "Q", enterpriseSchema + ":manager.value": "9"},
+			"",
+		},
 		{"manager as a string", `{"` + enterpriseSchema + `":{"manager":"9"}}`, identity.Attrs{enterpriseSchema + ":manager.value": "9"}, ""},
 		{"numeric externalId", `{"externalId":42}`, nil, "externalId is a number"},
 		{"active as text", `{"active":"yes"}`, nil, "active is a string"},
-		{"name as list", `{"name":{"givenName":["Ada"]}}`, nil, "name.givenName is a list"},
-		{"address value", `{"emails":[{"type":"work","value":7}]}`, nil, "is a number"},
-		{"element", `{"emails":[7]}`, nil, "emails holds a number"},
-		{"extension as list", `{"` + enterpriseSchema + `":[]}`, nil, "not an object"},
+		{"userName as list", `{"userName":["ada"]}`, nil, "userName is a list"},
+		{"name as list", `{"name":{"givenName":["Ada"]}}`, identity.Attrs{}, ""},
+		{"address value", `{"emails":[{"type":"work","value":7}]}`, identity.Attrs{}, ""},
+		{"element", `{"emails":[7]}`, identity.Attrs{"emails": []string{"7"}}, ""},
+		{"mixed list", `{"favs":["ä",true,null]}`, identity.Attrs{"favs": []string{"ä", "true"}}, ""},
+		{"extension as list", `{"` + enterpriseSchema + `":[]}`, identity.Attrs{}, ""},
+		{"strange extension", `{"urn:acme:Custom":{"a":[1,{"b":null}]}}`, identity.Attrs{"urn:acme:Custom:a": []string{"1"}}, ""},
 	} {
 		decoder := json.NewDecoder(strings.NewReader(c.object))
 		decoder.UseNumber()

@@ -45,6 +45,7 @@ func (c *call) link(out map[string]any, kind, link string) {
 		link = "https://" + Foreign + strings.TrimPrefix(link, c.base)
 	case NoLinks:
 		return
+	case PlainLinks:
 	}
 	out["@odata."+kind] = link
 }

@@ -98,14 +98,14 @@ func (s *Server) removeUser(key string, to state) error {
 }
 
 // remove deletes a row and everything that refers to it.
-func (st *store) remove(r *row, to state) {
-	st.seq++
-	r.state, r.changed = to, st.seq
-	for i := range st.groups {
-		st.member(&st.groups[i], r.id, false)
+func (s *store) remove(r *row, to state) {
+	s.seq++
+	r.state, r.changed = to, s.seq
+	for i := range s.groups {
+		s.member(&s.groups[i], r.id, false)
 	}
-	for i := range st.apps {
-		st.apps[i].Assigned = slices.DeleteFunc(st.apps[i].Assigned, func(id string) bool { return id == r.id })
+	for i := range s.apps {
+		s.apps[i].Assigned = slices.DeleteFunc(s.apps[i].Assigned, func(id string) bool { return id == r.id })
 	}
 }
 
@@ -203,11 +203,11 @@ func (s *Server) setMember(groupID, member string, add bool) error {
 }
 
 // resolve returns the id of a live object named by id or userPrincipalName.
-func (st *store) resolve(key string) (string, bool) {
-	if u, ok := st.user(key); ok {
+func (s *store) resolve(key string) (string, bool) {
+	if u, ok := s.user(key); ok {
 		return u.id, true
 	}
-	_, _, ok := st.object(key)
+	_, _, ok := s.object(key)
 	return key, ok
 }
 

@@ -1,8 +1,8 @@
 package entratest
 
 import (
+	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -277,10 +277,7 @@ func (c *call) paged(context string, found []map[string]any) {
 	}
 	if end < len(found) {
 		last, _ := values[len(values)-1]["id"].(string)
-		next := url.Values{}
-		for name, value := range q {
-			next[name] = value
-		}
+		next := maps.Clone(q)
 		next.Set("$skiptoken", last)
 		c.link(out, "nextLink", c.base+c.r.URL.EscapedPath()+"?"+next.Encode())
 	}

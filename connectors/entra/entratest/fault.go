@@ -2,6 +2,7 @@ package entratest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -135,9 +136,7 @@ func (s *Server) strike(c *call) bool {
 		}
 		c.fail(http.StatusTooManyRequests, "TooManyRequests", "Too many requests.")
 	case effect.Status != 0:
-		for name, values := range effect.Header {
-			h[name] = values
-		}
+		maps.Copy(h, effect.Header)
 		if effect.Body == "" {
 			c.fail(effect.Status, effect.Code, effect.Message)
 			return true

@@ -46,7 +46,7 @@ func (s *Server) sandboxRoutes() {
 		return nil, s.DeleteUser(v(r, "id"))
 	})
 	admin("POST /sandbox/groups", func(_ *http.Request, in change) (any, error) {
-		id, err := s.CreateGroup(Group{ID: in.ID, Properties: in.Properties, Members: in.Members})
+		id, err := s.CreateGroup(Group(in))
 		return map[string]string{"id": id}, err
 	})
 	admin("POST /sandbox/groups/{id}", func(r *http.Request, in change) (any, error) {

@@ -176,8 +176,10 @@ func (s *store) group(id string) (*row, bool) {
 	return r, r.state == live
 }
 
-// object returns the type of a live object and the row of a user or group.
-func (s *store) object(id string) (kind string, r *row, ok bool) {
+// object returns the type of a live object, and the row where it is a user or
+// group.
+func (s *store) object(id string) (string, *row, bool) {
+	var r *row
 	at, known := s.at[id]
 	if !known {
 		return "", nil, false

@@ -18,7 +18,7 @@ const SyntheticApp = "11111111-5a4d-4b0c-8000-000000000001"
 // 16 a guest. Some groups hold a device or another group besides. Memberships of
 // people are capped at users × groups.
 func Synthetic(users, groups, memberships int, seed uint64) World {
-	r := rand.New(rand.NewPCG(seed, 0xe47a)) //nolint:gosec // repeatable data, nothing secret
+	r := rand.New(rand.NewPCG(seed, 0xe47a))
 	w := World{Users: make([]User, users), Groups: make([]Group, groups)}
 	for i := range w.Users {
 		w.Users[i] = syntheticUser(r, i)

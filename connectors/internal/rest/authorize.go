@@ -45,7 +45,7 @@ func (t *authorize) RoundTrip(r *http.Request) (*http.Response, error) {
 	again := r.Clone(r.Context())
 	if r.GetBody != nil {
 		if again.Body, err = r.GetBody(); err != nil {
-			return resp, nil // the refusal stands
+			return resp, nil //nolint:nilerr // it cannot be sent again: the refusal stands
 		}
 	}
 	t.traffic.Retries.Add(1)

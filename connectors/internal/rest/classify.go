@@ -138,7 +138,9 @@ func statusText(status int) string {
 func describe(h http.Header, body []byte) string {
 	if isHTML(h, body) {
 		if title := htmlTitle(body); title != "" {
-			return fmt.Sprintf("an HTML page titled %q", clip(title, maxCode))
+			// Masked and clipped later, in that order: a secret cut in two
+			// would no longer be recognized.
+			return fmt.Sprintf("an HTML page titled %q", title)
 		}
 		return "an HTML page"
 	}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -51,15 +52,23 @@ func TestErrorText(t *testing.T) {
 		want, code       string
 		class            connectors.Class
 	}{
-		{"vendor's words", "application/json", `{"detail":"userName is taken","code":"uniqueness"}`, 409,
-			"POST /v1/Users: userName is taken (409 Conflict)", "uniqueness", connectors.Conflict},
-		{"vendor's class", "application/json", `{"detail":"too old","class":"expired"}`, 400,
-			"POST /v1/Users: too old (400 Bad Request)", "", connectors.Expired},
-		{"a 500 the vendor explains", "application/json", `{"detail":"exists","class":"conflict"}`, 500,
-			"POST /v1/Users: exists (500 Internal Server Error)", "", connectors.Conflict},
+		{
+			"vendor's words", "application/json", `{"detail":"userName is taken","code":"uniqueness"}`, 409,
+			"POST /v1/Users: userName is taken (409 Conflict)", "uniqueness", connectors.Conflict,
+		},
+		{
+			"vendor's class", "application/json", `{"detail":"too old","class":"expired"}`, 400,
+			"POST /v1/Users: too old (400 Bad Request)", "", connectors.Expired,
+		},
+		{
+			"a 500 the vendor explains", "application/json", `{"detail":"exists","class":"conflict"}`, 500,
+			"POST /v1/Users: exists (500 Internal Server Error)", "", connectors.Conflict,
+		},
 		{"nothing", "", "", 403, "POST /v1/Users: 403 Forbidden", "", connectors.Forbidden},
-		{"a page", "text/html", "<html><head><title>\n  Sign in &ndash; ACME </title>" + strings.Repeat("x", 5000), 403,
-			`POST /v1/Users: an HTML page titled "Sign in – ACME" (403 Forbidden)`, "", connectors.Forbidden},
+		{
+			"a page", "text/html", "<html><head><title>\n  Sign in &ndash; ACME </title>" + strings.Repeat("x", 5000), 403,
+			`POST /v1/Users: an HTML page titled "Sign in – ACME" (403 Forbidden)`, "", connectors.Forbidden,
+		},
 		{"a page without a title", "", "  <!DOCTYPE html><body>x", 404, "POST /v1/Users: an HTML page (404 Not Found)", "", connectors.Missing},
 		{"text", "text/plain", "no\r\nsuch\x1b[31m \u202euser\x00\xff", 404, "POST /v1/Users: no such [31m user (404 Not Found)", "", connectors.Missing},
 		{"too large", "", "", 413, "POST /v1/Users: 413 Request Entity Too Large", "tooLarge", connectors.Rejected},
@@ -75,8 +84,8 @@ func TestErrorText(t *testing.T) {
 			if err.Error() != c.want {
 				t.Errorf("%q, want %q", err, c.want)
 			}
-			if typed := err.(*connectors.Error); typed.Code != c.code {
-				t.Errorf("code %q, want %q", typed.Code, c.code)
+			if typed, ok := errors.AsType[*connectors.Error](err); !ok || typed.Code != c.code {
+				t.Errorf("code of %#v, want %q", err, c.code)
 			}
 		})
 	}

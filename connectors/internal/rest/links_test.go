@@ -18,13 +18,22 @@ func TestNextLinks(t *testing.T) {
 		want  map[string]string // nil: an error
 	}{
 		{"none", nil, map[string]string{}},
-		{"Okta, two lines", []string{`<https://a.example/u?limit=2>; rel="self"`, `<https://a.example/u?after=x&limit=2>; rel="next"`},
-			map[string]string{"self": "https://a.example/u?limit=2", "next": "https://a.example/u?after=x&limit=2"}},
-		{"joined, self first", []string{`<https://a.example/u>; rel="self", <https://a.example/u?after=x>; rel="next"`},
-			map[string]string{"self": "https://a.example/u", "next": "https://a.example/u?after=x"}},
+		{
+			"Okta, two lines",
+			[]string{`<https://a.example/u?limit=2>; rel="self"`, `<https://a.example/u?after=x&limit=2>; rel="next"`},
+			map[string]string{"self": "https://a.example/u?limit=2", "next": "https://a.example/u?after=x&limit=2"},
+		},
+		{
+			"joined, self first",
+			[]string{`<https://a.example/u>; rel="self", <https://a.example/u?after=x>; rel="next"`},
+			map[string]string{"self": "https://a.example/u", "next": "https://a.example/u?after=x"},
+		},
 		{"comma and semicolon in the target", []string{`</u?ids=1,2;3>;rel=next`}, map[string]string{"next": "/u?ids=1,2;3"}},
-		{"comma and semicolon in quotes", []string{`</a>; title="x, y; z=\"<q>\""; rel="next", </b>; rel=prev`},
-			map[string]string{"next": "/a", "prev": "/b"}},
+		{
+			"comma and semicolon in quotes",
+			[]string{`</a>; title="x, y; z=\"<q>\""; rel="next", </b>; rel=prev`},
+			map[string]string{"next": "/a", "prev": "/b"},
+		},
 		{"several relations, any case", []string{`</a>; REL="Next LAST"`}, map[string]string{"next": "/a", "last": "/a"}},
 		{"first rel counts", []string{`</a>; rel=next; rel=prev`}, map[string]string{"next": "/a"}},
 		{"another context", []string{`</a>; rel=next; anchor="#x"`}, map[string]string{}},

@@ -81,9 +81,11 @@ func TestRetry(t *testing.T) {
 		{"501 is final", "GET", []step{status(501), ok}, 1, connectors.Unsupported, 0, 0},
 		{"404 is final", "GET", []step{status(404), ok}, 1, connectors.Missing, 0, 0},
 		{"409 is final", "POST", []step{status(409), ok}, 1, connectors.Conflict, 0, 0},
-		{"a date by the server's clock", "GET",
+		{
+			"a date by the server's clock", "GET",
 			[]step{status(429, "Retry-After", "Sun, 01 Mar 2026 11:00:30 GMT", "Date", "Sun, 01 Mar 2026 11:00:00 GMT"), ok},
-			2, "", 30 * time.Second, 32 * time.Second},
+			2, "", 30 * time.Second, 32 * time.Second,
+		},
 		{"a time in the past", "GET", []step{status(429, "Retry-After", "-7"), ok}, 2, "", 0, time.Second},
 		{"rubbish for a time", "GET", []step{status(429, "Retry-After", "\x01soon"), ok}, 2, "", 0, time.Second},
 		{"too long", "GET", []step{status(429, "Retry-After", "3600"), ok}, 1, connectors.Throttled, 0, 0},

@@ -119,8 +119,8 @@ func TestWrap(t *testing.T) {
 			t.Errorf("%q, want %q", err, c.text)
 		}
 	}
-	out := Wrap("create group", ref, typed).(*connectors.Error)
-	if out.Code != "uniqueness" || out.RetryAfter != 5 || typed.Op != "" {
+	out, ok := errors.AsType[*connectors.Error](Wrap("create group", ref, typed))
+	if !ok || out.Code != "uniqueness" || out.RetryAfter != 5 || typed.Op != "" {
 		t.Errorf("%+v from %+v", out, typed)
 	}
 	if !errors.Is(Wrap("x", ref, context.Canceled), context.Canceled) {

@@ -95,6 +95,7 @@ func (c *call) page(b *pageBuffer, next string) {
 		target := url.URL{Path: c.r.URL.Path, RawPath: c.r.URL.RawPath, RawQuery: q.Encode()}
 		link := c.base + target.RequestURI()
 		switch c.options.Links {
+		case SeparateLines, JoinedLine:
 		case SelfLinks:
 			link = self
 		case OtherHost:

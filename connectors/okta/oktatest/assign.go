@@ -99,12 +99,12 @@ func (s *Server) UnassignGroup(appID, groupID string) error {
 }
 
 // unassignEverywhere drops a deactivated user from the apps that are active.
-func (st *store) unassignEverywhere(place int32, now int64) {
-	for i := range st.apps {
-		a := &st.apps[i]
+func (s *store) unassignEverywhere(place int32, now int64) {
+	for i := range s.apps {
+		a := &s.apps[i]
 		if at, found := slices.BinarySearchFunc(a.direct, place, byPlace); found && a.status == Active {
 			a.direct = slices.Delete(slices.Clone(a.direct), at, at+1)
-			st.log(now, "application.user_membership.remove", st.users[place].id, a.id)
+			s.log(now, "application.user_membership.remove", s.users[place].id, a.id)
 		}
 	}
 }

@@ -233,9 +233,9 @@ func (g *group) remove(place int32, now int64) bool {
 	return found
 }
 
-func (st *store) staleApps() {
-	for i := range st.apps {
-		st.apps[i].stale = true
+func (s *store) staleApps() {
+	for i := range s.apps {
+		s.apps[i].stale = true
 	}
 }
 

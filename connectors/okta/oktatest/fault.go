@@ -2,6 +2,7 @@ package oktatest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -154,9 +155,7 @@ func (s *Server) strike(c *call) bool {
 		c.fail(failure{status: http.StatusTooManyRequests, code: "E0000047", summary: "API call exceeded rate limit due to too many requests."})
 	case effect.Status != 0 && (effect.Body != "" || effect.Header != nil):
 		h.Set("Content-Type", "application/json")
-		for name, values := range effect.Header {
-			h[name] = values
-		}
+		maps.Copy(h, effect.Header)
 		if effect.Link != nil {
 			h.Set("Link", "<"+effect.Link(c.r)+`>; rel="next"`)
 		}

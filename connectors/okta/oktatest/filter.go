@@ -3,6 +3,7 @@ package oktatest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -191,12 +192,7 @@ func isTime(property string) bool {
 func filterGrammar(properties ...string) grammar {
 	return grammar{
 		property: func(p string) bool {
-			for _, known := range properties {
-				if p == known {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(properties, p)
 		},
 		operators: func(p string) []string {
 			if isTime(p) {

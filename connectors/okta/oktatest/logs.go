@@ -17,11 +17,11 @@ type event struct {
 // maxEvents bounds the log; Okta keeps ninety days of it.
 const maxEvents = 100_000
 
-func (st *store) log(now int64, kind, target, context string) {
-	if len(st.events) == maxEvents {
-		st.events = append([]event(nil), st.events[maxEvents/2:]...)
+func (s *store) log(now int64, kind, target, context string) {
+	if len(s.events) == maxEvents {
+		s.events = append([]event(nil), s.events[maxEvents/2:]...)
 	}
-	st.events = append(st.events, event{now, kind, target, context})
+	s.events = append(s.events, event{now, kind, target, context})
 }
 
 // listLogs answers the System Log (management API, listLogEvents). Without

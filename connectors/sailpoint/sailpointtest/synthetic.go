@@ -17,7 +17,7 @@ import (
 // account that is uncorrelated, one of a system and one of a machine, and beyond
 // the groups two entitlements of another type.
 func Synthetic(users, groups, memberships int, seed uint64) World {
-	r := rand.New(rand.NewPCG(seed, 0x5a11)) //nolint:gosec // repeatable data, nothing secret
+	r := rand.New(rand.NewPCG(seed, 0x5a11))
 	w := World{Sources: []Connection{Directory()}}
 	for i := range groups {
 		w.Entitlements = append(w.Entitlements, syntheticGroup(r, i))

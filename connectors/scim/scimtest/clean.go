@@ -74,11 +74,11 @@ func (k cleaner) resource(in map[string]any) (map[string]any, error) {
 	out := map[string]any{}
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(in)) {
-		if lower := strings.ToLower(name); seen[lower] {
+		lower := strings.ToLower(name)
+		if seen[lower] {
 			return nil, invalidSyntax("attribute %q is there twice", name)
-		} else {
-			seen[lower] = true
 		}
+		seen[lower] = true
 		if strings.EqualFold(name, "schemas") {
 			continue
 		}
@@ -237,6 +237,8 @@ func (k cleaner) simple(a *attribute, v any, path string) (any, error) {
 		if _, err := base64.StdEncoding.DecodeString(s); err != nil {
 			return nil, invalidValue("%s must be base64", path)
 		}
+	case typeString, typeReference:
+	case typeBoolean, typeComplex: // decided before
 	}
 	return s, nil
 }

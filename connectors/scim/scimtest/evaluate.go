@@ -2,6 +2,7 @@ package scimtest
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,12 +37,7 @@ func (e comparison) holds(doc map[string]any) bool {
 	case e.value == nil:
 		return len(e.values(doc)) == 0
 	}
-	for _, v := range e.values(doc) {
-		if e.compare(v) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.values(doc), e.compare)
 }
 
 func (e comparison) compare(v any) bool {

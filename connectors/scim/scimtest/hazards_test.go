@@ -347,8 +347,8 @@ func TestEveryHazardIsShown(t *testing.T) {
 	}
 	parameters := []string{"MaxMembersStatus", "SlowBodyPause"}
 	hazards := reflect.TypeFor[Hazards]()
-	for i := range hazards.NumField() {
-		name := hazards.Field(i).Name
+	for field := range hazards.Fields() {
+		name := field.Name
 		if !slices.Contains(shown, name) && !slices.Contains(parameters, name) {
 			t.Errorf("no case shows %s", name)
 		}

@@ -2,6 +2,7 @@ package scimtest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -81,9 +82,7 @@ func (r *resource) copy() Resource {
 func (s *Server) Put(k identity.Kind, attributes map[string]any) (string, error) {
 	t := s.typeOf(k)
 	in := map[string]any{"schemas": s.urns(t)}
-	for name, v := range attributes {
-		in[name] = v
-	}
+	maps.Copy(in, attributes)
 	w, err := s.newWrite(t, normalise(in))
 	if err != nil {
 		return "", err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -122,6 +123,7 @@ func TestCompaction(t *testing.T) {
 // TestKilled kills a server that is being written to: every write that was
 // answered is there afterwards.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "target.jsonl")
 	child := exec.Command(os.Args[0], "-test.run=^TestKilledServer$")
 	child.Env = append(os.Environ(), "SCIMTEST_FILE="+path)
@@ -159,6 +161,7 @@ func TestKilled(t *testing.T) {
 
 // TestKilledServer is the server of TestKilled, in a process of its own.
 func TestKilledServer(t *testing.T) {
+	t.Parallel()
 	path := os.Getenv("SCIMTEST_FILE")
 	if path == "" {
 		t.Skip("it is the other half of TestKilled")

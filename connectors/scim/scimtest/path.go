@@ -1,5 +1,7 @@
 package scimtest
 
+import "maps"
+
 // patchPath is the path of a PATCH operation (RFC 7644, section 3.5.2, figure
 // 7): an attribute, a sub-attribute, or elements chosen by a filter.
 type patchPath struct {
@@ -55,9 +57,7 @@ func equalities(e expression) (map[string]any, bool) {
 		left, ok1 := equalities(e.left)
 		right, ok2 := equalities(e.right)
 		if ok1 && ok2 {
-			for k, v := range right {
-				left[k] = v
-			}
+			maps.Copy(left, right)
 			return left, true
 		}
 	}

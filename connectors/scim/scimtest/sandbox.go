@@ -50,8 +50,7 @@ func (s *Server) serveSandbox(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := http.StatusBadRequest
-	var f *fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault](err); ok {
 		status = f.status
 	}
 	http.Error(w, err.Error(), status)

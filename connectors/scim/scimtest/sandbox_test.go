@@ -1,7 +1,6 @@
 package scimtest
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -19,7 +18,7 @@ func TestSandbox(t *testing.T) {
 	root := strings.TrimSuffix(base, "/scim/v2") + "/sandbox/"
 	call := func(method, path, body string) (int, string) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(context.Background(), method, root+path, strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), method, root+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +29,7 @@ func TestSandbox(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer a.Body.Close() //nolint:errcheck // read only
+		defer a.Body.Close()
 		text, err := io.ReadAll(io.LimitReader(a.Body, 1<<20))
 		if err != nil {
 			t.Fatal(err)

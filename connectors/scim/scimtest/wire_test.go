@@ -1,7 +1,6 @@
 package scimtest
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -76,7 +75,7 @@ const readAtMost = 1 << 20
 
 func post(t *testing.T, url, body string) (int, int, error) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +86,7 @@ func post(t *testing.T, url, body string) (int, int, error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // read only
+	defer answer.Body.Close()
 	n, err := io.Copy(io.Discard, io.LimitReader(answer.Body, readAtMost))
 	return answer.StatusCode, int(n), err
 }

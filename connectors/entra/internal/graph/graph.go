@@ -199,7 +199,7 @@ func (o Options) parameters() options {
 		p.Filter = &o.Filter
 	}
 	if o.Top > 0 {
-		top := int32(min(o.Top, 999)) //nolint:gosec // bounded on the line itself
+		top := int32(min(o.Top, 999))
 		p.Top = &top
 	}
 	return p

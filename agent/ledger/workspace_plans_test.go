@@ -1,0 +1,213 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// large are the tables that grow with the directory. SQLite knows nothing of the
+// sizes of temporary tables, so that its plans are the same for few rows and many.
+var large = []string{
+	"desired", "desired_key", "live", "live_key", "live_member", "account", "team", "want_member", "step", "claim",
+	"owned", "dirty", "mirror_object", "mirror_link", "assumed_member",
+}
+
+// Asking about one object never walks through all of them, and a question about
+// all walks through one table, and looks up in the others.
+func TestQueryPlans(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	ctx := t.Context()
+	r.mirrored("g: a >h", "h: b")
+	key := Key{"userName", "a"}
+	drain := func(err error) { must(t, err) }
+	known := map[string]bool{}
+	for _, c := range []struct {
+		name string
+		one  bool
+		run  func()
+	}{
+		{"put", true, func() {
+			r.want(user("a"), In, "a")
+			r.has(identity.User, "t-a", "a")
+			r.accounts("a")
+			r.team("g", true, "a")
+			_, err := r.PutStep(ctx, step(identity.Create, user("a"), plan.WaveUsers))
+			drain(err)
+			drain(r.Skip(ctx, user("a"), "", "", true))
+			drain(r.Claim(ctx, user("a"), "t-a"))
+		}},
+		{"one object", true, func() {
+			_, err := r.Candidates(ctx, identity.User, key)
+			drain(err)
+			_, err = r.HolderOf(ctx, identity.User, key, "t-b")
+			drain(err)
+			_, _, err = r.DesiredOf(ctx, user("a"))
+			drain(err)
+			_, err = r.HashOf(ctx, user("a"))
+			drain(err)
+			_, err = r.DesiredByKey(ctx, identity.User, key)
+			drain(err)
+			_, err = r.LiveOwned(ctx, user("a"))
+			drain(err)
+			_, err = r.Account(ctx, "a")
+			drain(err)
+			_, err = r.HasTeam(ctx, "g")
+			drain(err)
+			_, err = r.CountWanted(ctx, "g")
+			drain(err)
+			_, err = r.Unmoved(ctx, user("a"))
+			drain(err)
+			_, err = r.NestedMembers(ctx, "g")
+			drain(err)
+			_, err = r.object(ctx, user("a"))
+			drain(err)
+			drain(r.Unclaim(ctx, user("a"), "t-a"))
+			drain(r.Unenrol(ctx, user("z")))
+		}},
+		{"one step", true, func() {
+			_, err := r.StepsOf(ctx, user("a"))
+			drain(err)
+			_, err = r.StepsOnTarget(ctx, identity.User, "t-a")
+			drain(err)
+			_, err = r.Step(ctx, 1)
+			drain(err)
+			drain(r.Move(ctx, 1, plan.Place{Wave: 2}))
+			drain(r.HoldStep(ctx, 1, ""))
+			drain(r.SettleStep(ctx, 1, plan.Applied, "t-a", ""))
+			drain(r.SetStepMembers(ctx, 1, nil))
+			drain(r.DropStep(ctx, 99))
+			collected(t, r.StepsAt(ctx, plan.Place{Wave: 2}), func(plan.Step) string { return "" })
+		}},
+		{"all", false, func() {
+			collected(t, r.Objects(ctx, identity.User), joined)
+			collected(t, r.Leavers(ctx, identity.User), joined)
+			_, err := r.Missing(ctx, identity.User, 10)
+			drain(err)
+			_, err = r.Contested(ctx, identity.User)
+			drain(err)
+			_, err = r.Unclassified(ctx, identity.User)
+			drain(err)
+			drain(r.ClaimOwned(ctx, identity.User))
+			drain(r.ShieldDuplicates(ctx, identity.User, "userName"))
+			drain(r.AssumeMembers(ctx))
+			drain(r.WantMembers(ctx, true))
+			r.joiners()
+			r.departed()
+			_, err = r.CountMemberships(ctx)
+			drain(err)
+			_, err = r.CountUnchanged(ctx, identity.User)
+			drain(err)
+			_, err = r.CountWantedAll(ctx)
+			drain(err)
+			_, err = r.LiveMembers(ctx)
+			drain(err)
+			_, err = r.Places(ctx)
+			drain(err)
+			collected(t, r.Steps(ctx), func(plan.Step) string { return "" })
+			for _, statement := range []string{finishHashes, finishClean, finishDirty, finishGrace, assumeWritten} {
+				_, err := r.prepared(ctx, statement)
+				drain(err)
+			}
+		}},
+	} {
+		c.run()
+		seen := 0
+		for query := range r.stmts {
+			if known[query] {
+				continue
+			}
+			known[query] = true
+			seen++
+			for _, problem := range walks(t, r, query, c.one) {
+				t.Errorf("%s: %s in\n%s", c.name, problem, query)
+			}
+		}
+		if seen == 0 {
+			t.Errorf("%s: no statement was seen", c.name)
+		}
+	}
+}
+
+// The test above can fail: it finds a walk in a loop, one in a subquery, an index
+// made for one question, and a walk where one object is asked for.
+func TestQueryPlanDefects(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	for query, one := range map[string]bool{
+		`SELECT count(*) FROM temp.desired d CROSS JOIN temp.live l WHERE l.entry = d.entry`:                                         false,
+		`SELECT count(*) FROM temp.desired d WHERE EXISTS (SELECT 1 FROM temp.step s WHERE s.name = d.name)`:                         false,
+		`SELECT count(*) FROM temp.desired WHERE name = ?`:                                                                           true,
+		`SELECT count(*) FROM temp.desired d, temp.live l WHERE l.entry = d.entry AND d.kind = l.members_known AND d.name = l.entry`: false,
+	} {
+		if len(walks(t, r, query, one)) == 0 {
+			t.Errorf("nothing is found wrong with %s", query)
+		}
+	}
+}
+
+// walks returns the parts of a query's plan that grow with the directory for
+// every row, or at all where the query is about one object.
+func walks(t *testing.T, r room, query string, one bool) []string {
+	t.Helper()
+	args := make([]any, 0, 8)
+	for range strings.Count(query, "?") {
+		args = append(args, "")
+	}
+	if strings.Contains(query, "?1") {
+		args = args[:0]
+		for i := 1; strings.Contains(query, fmt.Sprintf("?%d", i)); i++ {
+			args = append(args, "")
+		}
+	}
+	rows, err := r.conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	must(t, err)
+	defer rows.Close()
+	var problems []string
+	loops := map[int]int{}     // loops met so far, by parent
+	repeated := map[int]bool{} // nodes that run once for every row of another
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		must(t, rows.Scan(&id, &parent, &unused, &detail))
+		repeated[id] = repeated[parent] || strings.HasPrefix(detail, "CORRELATED")
+		words := strings.Fields(detail)
+		if len(words) < 2 || words[0] != "SCAN" && words[0] != "SEARCH" {
+			continue
+		}
+		inner := loops[parent] > 0 || repeated[id]
+		loops[parent]++
+		switch {
+		case strings.Contains(detail, "AUTOMATIC"):
+			problems = append(problems, detail)
+		case words[0] == "SCAN" && (inner || one) && grows(query, words[1]):
+			problems = append(problems, detail)
+		}
+	}
+	must(t, rows.Err())
+	return problems
+}
+
+// grows reports whether a name in a query plan, which may be an alias, is one of
+// a large table.
+func grows(query, name string) bool {
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "temp."), "main.")
+	return slices.ContainsFunc(large, func(table string) bool {
+		if name == table {
+			return true
+		}
+		for _, word := range []string{" ", " AS "} {
+			for _, schema := range []string{"temp.", "main."} {
+				if strings.Contains(query+" ", schema+table+word+name+" ") || strings.Contains(query, schema+table+word+name+"\n") {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}

@@ -1,0 +1,77 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/scimsync/scimsync/identity"
+)
+
+// Estrange finds the live objects that carry the id of something owned and are
+// somebody else: a target that was emptied or restored hands its ids out again.
+// Whoever carries another externalId and another name is not ours, whatever its
+// id; from here on it counts as nobody's, and what is owned as missing. It
+// returns what is owned and was lost that way.
+func (w *Workspace) Estrange(ctx context.Context, k identity.Kind, namePath string) ([]Owned, error) {
+	suspects, err := w.suspects(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	var out []Owned
+	for _, s := range suspects {
+		name := identity.Fold(s.live.Attrs.String(namePath))
+		if name == "" || name == identity.Fold(s.owned.Name) || name == identity.Fold(s.wanted.Attrs.String(namePath)) {
+			continue
+		}
+		if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.stranger VALUES (?, ?)`, k, s.owned.Ref.ID); err != nil {
+			return nil, err
+		}
+		out = append(out, s.owned)
+	}
+	return out, nil
+}
+
+type suspect struct {
+	owned        Owned
+	live, wanted identity.Entry
+}
+
+// suspects returns what is owned and carries a foreign externalId at the target.
+func (w *Workspace) suspects(ctx context.Context, k identity.Kind) ([]suspect, error) {
+	rows, err := w.conn.QueryContext(ctx, `
+		SELECT o.source_id, o.target_id, o.origin, o.name, o.record_hash, o.since, l.entry, d.entry
+		FROM main.owned o
+		JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
+		LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
+		WHERE o.sync = ? AND o.kind = ? AND EXISTS (
+		  SELECT 1 FROM temp.live_key x WHERE x.kind = l.kind AND x.target_id = l.target_id
+		    AND x.path = 'externalId' AND x.value <> o.source_id
+		    AND NOT EXISTS (SELECT 1 FROM temp.desired_key y
+		      WHERE y.kind = x.kind AND y.path = x.path AND y.value = x.value AND y.source_id = o.source_id))
+		ORDER BY o.source_id`, w.sync, k)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []suspect
+	for rows.Next() {
+		var s suspect
+		var o nullOwned
+		var live, wanted []byte
+		ref := identity.Ref{Kind: k}
+		if err := rows.Scan(&ref.ID, &o.targetID, &o.origin, &o.name, &o.recordHash, &o.since, &live, &wanted); err != nil {
+			return nil, err
+		}
+		s.owned = *o.owned(w, ref)
+		if err := json.Unmarshal(live, &s.live); err != nil {
+			return nil, err
+		}
+		if wanted != nil {
+			if err := json.Unmarshal(wanted, &s.wanted); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
