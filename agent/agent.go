@@ -230,7 +230,7 @@ func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
 	if err := a.recover(ctx, c); err != nil {
 		return err
 	}
-	if err := a.read(ctx, c); err != nil {
+	if err := a.read(ctx); err != nil {
 		return err
 	}
 	c.scratch, err = a.Ledger.NewWorkspace(ctx, a.Sync.Name, a.Sync.Source.Name, a.Sync.Target.Name)

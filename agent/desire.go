@@ -7,6 +7,7 @@ import (
 
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 	"github.com/scimsync/scimsync/mapping"
@@ -20,13 +21,16 @@ func (a *Agent) mapper(k identity.Kind) *mapping.Mapper {
 	return a.Sync.Users.Mapping
 }
 
-// matchPaths returns the keys by which a kind is matched, in order.
-func (a *Agent) matchPaths(k identity.Kind) []string {
+// matching returns how a kind is matched.
+func (a *Agent) matching(k identity.Kind) configs.Matching {
 	if k == identity.Group {
-		return a.Sync.Groups.Matching.By
+		return a.Sync.Groups.Matching
 	}
-	return a.Sync.Users.Matching.By
+	return a.Sync.Users.Matching
 }
+
+// matchPaths returns the keys by which a kind is matched, in order.
+func (a *Agent) matchPaths(k identity.Kind) []string { return a.matching(k).By }
 
 // desire works out, from the mirror alone, what the target should hold.
 func (a *Agent) desire(ctx context.Context, c *Cycle, k identity.Kind) error {

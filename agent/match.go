@@ -174,12 +174,7 @@ func evidence(want, live identity.Entry) string {
 
 // existing applies the policy for live objects that match and are nobody's.
 func (a *Agent) existing(d ledger.Desired, live identity.Entry, path string) verdict {
-	policy := configs.AdoptExisting
-	if d.Ref.Kind == identity.Group {
-		policy = a.Sync.Groups.Matching.Existing
-	} else {
-		policy = a.Sync.Users.Matching.Existing
-	}
+	policy := a.matching(d.Ref.Kind).Existing
 	switch policy {
 	case configs.AdoptExisting, configs.MembersOnlyExisting:
 		return verdict{hold: plan.Matched, live: &live, adopted: true}
@@ -229,7 +224,7 @@ func (a *Agent) policy(k identity.Kind, profile connectors.Profile) plan.Policy 
 		DeleteSuspends: profile.Delete == connectors.DeleteSuspends,
 		Same:           func(path string, desired, live any) bool { return profile.Same(k, path, desired, live) },
 		Frozen: func(path string) bool {
-			return mapper.OnCreate(path) || contains(profile.Immutable[k], path)
+			return mapper.OnCreate(path) || slices.Contains(profile.Immutable[k], path)
 		},
 	}
 	if k == identity.Group {
@@ -249,13 +244,4 @@ func (a *Agent) policy(k identity.Kind, profile connectors.Profile) plan.Policy 
 		identity.CauseUnassigned: plan.Leave(u.Leavers.Unassigned), identity.CauseOutOfScope: plan.Leave(u.Leavers.OutOfScope),
 	}
 	return p
-}
-
-func contains(paths []string, path string) bool {
-	for _, p := range paths {
-		if p == path {
-			return true
-		}
-	}
-	return false
 }

@@ -30,7 +30,7 @@ func (a *Agent) links() bool {
 
 // read brings the mirror of the source up to date. Nothing of an incomplete read
 // is kept.
-func (a *Agent) read(ctx context.Context, c *Cycle) error {
+func (a *Agent) read(ctx context.Context) error {
 	what := "read source " + a.Sync.Source.Name
 	a.Progress.Phase("reading "+a.Sync.Source.Name, 0)
 	mirror := a.Ledger.Mirror(a.Sync.Source.Name)

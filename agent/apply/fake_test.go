@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -45,6 +46,7 @@ type reply struct {
 }
 
 func fails(class connectors.Class) reply { return reply{err: connectors.Errorf(class, "%s", class)} }
+
 func lost(happens bool) reply {
 	return reply{happens: happens, err: connectors.Errorf(connectors.Lost, "no answer")}
 }
@@ -135,9 +137,7 @@ func (t *target) keep(c identity.Change) (string, error) {
 		return "", connectors.Errorf(connectors.Missing, "no such object")
 	}
 	attrs := identity.Attrs{}
-	for path, v := range e.Attrs {
-		attrs[path] = v
-	}
+	maps.Copy(attrs, e.Attrs)
 	for _, a := range c.Attributes {
 		attrs[a.Path] = a.After
 	}

@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -177,9 +178,7 @@ func TestConflict(t *testing.T) {
 				}
 				must(t, b.ledger.Own(t.Context(), *c.owner))
 			}
-			for call, replies := range c.script {
-				b.target.script[call] = replies
-			}
+			maps.Copy(b.target.script, c.script)
 			b.engine.TakeOver = func(context.Context, apply.Obstacle) (apply.Takeover, error) { return c.takeover, nil }
 			seqs := b.plan(create(user("a")))
 			b.run()

@@ -17,8 +17,8 @@ func (r room) mirrored(groups ...string) {
 	for _, text := range groups {
 		name, members, _ := strings.Cut(text, ":")
 		state := LinksComplete
-		if strings.HasSuffix(name, "?") {
-			name, state = strings.TrimSuffix(name, "?"), LinksUnknown
+		if before, ok := strings.CutSuffix(name, "?"); ok {
+			name, state = before, LinksUnknown
 		}
 		events = append(events, upsert(record(group(name), "1", map[string]any{"name": name})))
 		for m := range strings.FieldsSeq(members) {

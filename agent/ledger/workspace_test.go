@@ -232,9 +232,13 @@ func TestWorkspaceSkip(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
 	for _, s := range []plan.Skipped{
-		{Ref: user("a"), Why: "policy"}, {Ref: user("a"), Why: "ambiguous", Undecided: true}, {Ref: user("a"), Why: "policy again"},
-		{Ref: user("b"), Why: "first"}, {Ref: user("b"), Why: "second"},
-		{Ref: user("c"), Why: "unread", Undecided: true}, {Ref: user("c"), Why: "unmapped", Undecided: true},
+		{Ref: user("a"), Why: "policy"},
+		{Ref: user("a"), Why: "ambiguous", Undecided: true},
+		{Ref: user("a"), Why: "policy again"},
+		{Ref: user("b"), Why: "first"},
+		{Ref: user("b"), Why: "second"},
+		{Ref: user("c"), Why: "unread", Undecided: true},
+		{Ref: user("c"), Why: "unmapped", Undecided: true},
 	} {
 		must(t, r.Skip(t.Context(), s.Ref, s.Name, s.Why, s.Undecided))
 	}
