@@ -151,6 +151,45 @@ func TestUnauthorizedStops(t *testing.T) {
 	}
 }
 
+// What was in flight when the credential was refused does not change the reason,
+// even where it would have been one by itself.
+func TestFirstReasonCounts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.engine.Workers = 1
+	judged, flying, refused := 0, make(chan struct{}), make(chan struct{})
+	b.engine.Advance = func(int) {
+		if judged++; judged == 25 {
+			close(refused)
+		}
+	}
+	var changes []identity.Change
+	for i := range 24 {
+		id := fmt.Sprintf("u%02d", i)
+		changes = append(changes, create(user(id)))
+		b.target.script["create "+id] = []reply{fails(connectors.Transient)}
+	}
+	b.plan(changes...)
+	// The next wave has two in flight: one is refused first, then the other fails.
+	b.target.script["create last"] = []reply{fails(connectors.Unauthorized)}
+	b.target.script["create slow"] = []reply{fails(connectors.Transient)}
+	b.plan(create(group("slow")), create(group("last")))
+	b.target.after = func(c identity.Change) {
+		switch c.Ref.ID {
+		case "u23":
+			b.engine.Workers = 2
+		case "slow":
+			close(flying)
+			<-refused
+		case "last":
+			<-flying
+		}
+	}
+	if r := b.run(); connectors.ClassOf(r.Stopped) != connectors.Unauthorized {
+		t.Errorf("stopped by %v, want the refused credential", r.Stopped)
+	}
+}
+
 // A target that fails again and again is given up; one that refuses objects, or
 // answers in between, is not.
 func TestPatience(t *testing.T) {

@@ -40,4 +40,9 @@ func lockFile(path string) (*fileLock, error) {
 	return nil, err
 }
 
-func (f *fileLock) release() error { return f.file.Close() }
+// release unlocks before it closes: a child that this process is just starting
+// holds a copy of the open file until it executes, and with it the lock.
+func (f *fileLock) release() error {
+	err := syscall.Flock(int(f.file.Fd()), syscall.LOCK_UN)
+	return errors.Join(err, f.file.Close())
+}
