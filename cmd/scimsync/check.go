@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	gotext "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/scimsync/scimsync/configs"
@@ -79,7 +81,10 @@ func (a *app) report(side, name string, f finding) int {
 	}
 	fmt.Fprintf(a.out, "%s: %s\n", label, f.identity)
 	for _, n := range f.notes {
-		fmt.Fprintf(a.out, "%-14s   %s\n", "", n)
+		const indent = 17
+		for line := range strings.Lines(gotext.WrapSoft(n, a.style().Width-indent)) {
+			fmt.Fprintf(a.out, "%*s%s\n", indent, "", strings.TrimSpace(line))
+		}
 	}
 	return exitDone
 }

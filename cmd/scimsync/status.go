@@ -60,7 +60,7 @@ func (a *app) status(ctx context.Context, names []string) error {
 			}
 		}
 		t.AppendRow(table.Row{
-			s.Name, last, result, fmt.Sprintf("%d users, %d groups", stand.Users, stand.Groups), stand.Held, stand.Dirty,
+			s.Name, last, result, fmt.Sprintf("%d %s, %d %s", stand.Users, plural(stand.Users, "user"), stand.Groups, plural(stand.Groups, "group")), stand.Held, stand.Dirty,
 		})
 	}
 	t.Render()
