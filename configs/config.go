@@ -15,8 +15,18 @@ import (
 
 // Registry are the source and target types that a configuration may name.
 type Registry struct {
-	Sources map[string]connectors.SourceType
-	Targets map[string]connectors.TargetType
+	Sources   map[string]connectors.SourceType
+	Targets   map[string]connectors.TargetType
+	Notifiers map[string]NotifierType
+}
+
+// NotifierType describes one kind of notifier statically.
+type NotifierType struct {
+	Name    string // the value of type: in the configuration
+	Summary string
+	// Settings returns a pointer to a new settings struct, decoded and
+	// validated like those of a source.
+	Settings func() any
 }
 
 // Config is a loaded and validated configuration.
@@ -29,7 +39,10 @@ type Config struct {
 	Sources map[string]*Source
 	Targets map[string]*Target
 	// Syncs are in the order of the file.
-	Syncs   []*Sync
+	Syncs     []*Sync
+	Notifiers map[string]*Notifier
+	// Server is nil where the daemon serves nothing.
+	Server  *Server
 	History History
 	// Warnings are remarks about what is allowed and may not be meant.
 	Warnings []Problem
@@ -56,6 +69,21 @@ type Target struct {
 	URL      string
 }
 
+// Notifier is one configured notifier.
+type Notifier struct {
+	Name     string
+	Type     NotifierType
+	Settings any // what Type.Settings returned, decoded
+}
+
+// Server are the daemon's HTTP endpoints.
+type Server struct {
+	// Addr is HOST:PORT to listen on.
+	Addr string
+	// HookToken is the bearer token of POST /hooks/SYNC; zero: no hooks.
+	HookToken connectors.Secret
+}
+
 // History says how long the journal is kept.
 type History struct{ Keep connectors.Duration }
 
@@ -69,12 +97,38 @@ type Sync struct {
 	Groups  *Groups
 	Guards  Guards
 	Protect map[identity.Kind][]string
+	// Schedule is nil where the sync runs by command or hook only.
+	Schedule *Schedule
+	// Missed says what becomes of a run that came due while nobody ran it.
+	Missed Missed
+	// Full says which cycles read everything: the first one after each time it
+	// fires. Nil: every cycle.
+	Full *Schedule
+	// Notify is nil where nobody is told.
+	Notify *Notify
 	// Hash covers everything that decides what is desired and what becomes
 	// of what is desired no longer: the source's selection, and of both
 	// kinds scope, include, mapping, matching, members, nested, leavers and
 	// grace. Create, update, guards, protection, limits and schedules are
 	// not in it.
 	Hash string
+}
+
+// Missed is what becomes of a run that was missed.
+type Missed string
+
+// The values of missed. MissedRun, the default, runs once at once however many
+// were missed; MissedSkip waits for the next time.
+const (
+	MissedRun  Missed = "run"
+	MissedSkip Missed = "skip"
+)
+
+// Notify says who hears about what of a sync.
+type Notify struct {
+	To     []string // names of notifiers
+	Events []string // none: all
+	Batch  string   // run or object
 }
 
 // Users says how users are provisioned.

@@ -22,6 +22,9 @@ type SourceType struct {
 	DefaultMap map[identity.Kind]map[string]string
 	// Open returns a source for validated settings. It does not connect.
 	Open func(settings any, rt Runtime) (Source, error)
+	// Hook is how the vendor calls POST /hooks/SYNC; zero where it sends a
+	// bearer token and nothing else.
+	Hook Hook
 }
 
 // TargetType describes one kind of target statically.
