@@ -17,9 +17,10 @@ type builder struct {
 	tree   *node
 	folder string
 
-	sources  map[string]*Source
-	targets  map[string]*Target
-	warnings []*Problem
+	sources   map[string]*Source
+	targets   map[string]*Target
+	notifiers map[string]*Notifier
+	warnings  []*Problem
 }
 
 func (b *builder) config(path string) *Config {
@@ -38,10 +39,13 @@ func (b *builder) config(path string) *Config {
 	cfg.History = History{Keep: b.doc.History.Keep}
 	b.buildSources()
 	b.buildTargets()
-	cfg.Sources, cfg.Targets = b.sources, b.targets
+	b.buildNotifiers()
+	cfg.Sources, cfg.Targets, cfg.Notifiers = b.sources, b.targets, b.notifiers
+	cfg.Server = b.server()
 	for _, name := range b.doc.Syncs.names {
 		cfg.Syncs = append(cfg.Syncs, b.sync(name, b.doc.Syncs.values[name]))
 	}
+	b.warnUnheard(cfg.Syncs)
 	if len(cfg.Syncs) == 0 && b.clean("syncs") {
 		b.warn("syncs", "there are none, so nothing is provisioned")
 	}
@@ -94,7 +98,8 @@ func (b *builder) sync(name string, doc *syncDoc) *Sync {
 	out := &Sync{Name: name, Guards: doc.guards(), Protect: doc.protect()}
 	out.Source = reference(b.decoder, join(path, "from"), doc.From, "sources", b.sources)
 	out.Target = reference(b.decoder, join(path, "to"), doc.To, "targets", b.targets)
-	b.checkNotify(path, doc.Notify)
+	b.schedules(out, path, doc)
+	out.Notify = b.notify(join(path, "notify"), doc.Notify)
 	b.checkProtect(path, doc)
 	b.usersDefault(out, path, doc)
 	if doc.Users.off && doc.Groups.off && b.clean(join(path, "users")) && b.clean(join(path, "groups")) {
@@ -127,19 +132,6 @@ func (b *builder) usersDefault(out *Sync, path string, doc *syncDoc) {
 	_, given := b.places[join(path, "users")]
 	if !given && out.Source != nil && out.Source.Type.Fields[identity.User] == nil {
 		doc.Users.off = true
-	}
-}
-
-func (b *builder) checkNotify(path string, doc *notifyDoc) {
-	if doc == nil {
-		return
-	}
-	known := b.doc.Notifiers.names
-	for i, name := range doc.To {
-		key := fmt.Sprintf("%s.notify.to[%d]", path, i)
-		if !slices.Contains(known, name) && b.clean(key) {
-			b.atValue(key, quoted(name)+" is not among notifiers", suggest(name, "notifiers", known))
-		}
 	}
 }
 

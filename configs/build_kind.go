@@ -59,8 +59,9 @@ func (b *builder) groups(syncPath string, doc *syncDoc, src *Source) *Groups {
 		Grace:    groups.Grace,
 	}
 	b.checkKind(&common, groups.Grace < 0)
-	if groups.Matching.Existing == NotifyExisting {
-		b.atValue(join(common.path, "matching.existing"), "notify is not available yet in this release", "report lists such groups in the run's report").Unavailable = true
+	out.Bundles = b.bundles(join(common.path, "bundles"), groups)
+	if groups.Matching.Existing == NotifyExisting && !doc.Notify.tells("group_exists") {
+		b.warn(join(common.path, "matching.existing"), "is notify, and notify tells nobody of group_exists; such groups stand in the report alone")
 	}
 	out.Mapping, groups.Matching.By = b.mapping(&common, src, groups.Matching.By)
 	out.Matching.By = groups.Matching.By
@@ -68,6 +69,35 @@ func (b *builder) groups(syncPath string, doc *syncDoc, src *Source) *Groups {
 		b.warn(join(common.path, "leavers"), "deletes groups; keep leaves them")
 	}
 	return out
+}
+
+// bundles checks the groups whose members join others.
+func (b *builder) bundles(path string, groups *groupsDoc) map[string][]string {
+	if len(groups.Bundles) > 0 && groups.Members == MembersOff && b.clean(path) {
+		b.atKey(path, "has no effect while members are off", "take out one of the two")
+	}
+	for name, list := range groups.Bundles {
+		key := join(path, name)
+		switch {
+		case identity.Fold(name) == "":
+			b.atKey(key, "has a group without a name on the left", "")
+		case len(list) == 0 && b.clean(key):
+			b.atValue(key, "names no group", "list those that the members join, or leave it out")
+		}
+		seen := map[string]bool{}
+		for i, other := range list {
+			at, folded := fmt.Sprintf("%s[%d]", key, i), identity.Fold(other)
+			switch {
+			case !b.clean(at):
+			case folded == "":
+				b.atValue(at, "is empty", "")
+			case seen[folded]:
+				b.atValue(at, quoted(other)+" is listed twice", "")
+			}
+			seen[folded] = true
+		}
+	}
+	return groups.Bundles
 }
 
 // checkKind checks what needs no source.

@@ -108,9 +108,9 @@ type Sync struct {
 	Notify *Notify
 	// Hash covers everything that decides what is desired and what becomes
 	// of what is desired no longer: the source's selection, and of both
-	// kinds scope, include, mapping, matching, members, nested, leavers and
-	// grace. Create, update, guards, protection, limits and schedules are
-	// not in it.
+	// kinds scope, include, mapping, matching, members, nested, bundles,
+	// leavers and grace. Create, update, guards, protection, limits,
+	// schedules, notify and server are not in it.
 	Hash string
 }
 
@@ -152,6 +152,10 @@ type Groups struct {
 	// Leavers is Keep or Delete.
 	Leavers Leave
 	Grace   connectors.Duration
+	// Bundles are displayNames of target groups by the name of a source group
+	// whose members join them all. Such target groups are adopted
+	// members_only. Nil: none.
+	Bundles map[string][]string
 }
 
 // Matching says how a desired object finds its live one.
@@ -207,8 +211,6 @@ const (
 	MembersAdditive MembersMode = "additive"
 	MembersOff      MembersMode = "off"
 )
-
-func (MembersMode) takesOff() bool { return true }
 
 // Nested says what a group within a group means.
 type Nested string

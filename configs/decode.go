@@ -20,8 +20,10 @@ type place struct{ keyLine, keyColumn, line, column int }
 //
 //	yaml:"name,omitempty"     as in goccy/go-yaml; also "-" and inline
 //	jsonschema:"required,enum=a,enum=b,minimum=0,maximum=9"   checked here too
-//	later:"true"              the key is checked and then said to be unavailable
 //	path:"true"               a file path, relative to the configuration
+//	mask:"path"               an address whose path is a secret, so Show masks it
+//
+// Where off is one of the values of an enum, false is that value too.
 //
 // Values are anything these tags compose of, connectors.Secret, types with
 // UnmarshalText or UnmarshalYAML(func(any) error), and our own nodeDecoders.
@@ -66,6 +68,15 @@ func (d *decoder) atValue(path, text, hint string) *Problem {
 func (d *decoder) atKey(path, text, hint string) *Problem {
 	at := d.placeOf(path)
 	return d.add(at.keyLine, at.keyColumn, path, text, hint)
+}
+
+// atProblem reports an error at the value of path, with the hint it has.
+func (d *decoder) atProblem(path string, err error) {
+	if e, ok := errors.AsType[*ScheduleError](err); ok {
+		d.atValue(path, e.Text, e.Hint)
+		return
+	}
+	d.atValue(path, err.Error(), "")
 }
 
 func (d *decoder) placeOf(path string) place {
@@ -270,22 +281,13 @@ func (d *decoder) decodeEntries(entries []entry, path string, v reflect.Value) {
 
 func (d *decoder) decodeField(e entry, key string, f field, v reflect.Value) {
 	target := v.FieldByIndex(f.index)
+	if target.Kind() == reflect.String && slices.Contains(f.enum, "off") && e.value.kind == boolNode && e.value.isOff() {
+		target.SetString("off")
+		return
+	}
 	d.decode(e.value, key, target)
 	if d.sound(key) {
 		f.check(d, key, target)
-	}
-	if f.later {
-		d.unavailable(key)
-	}
-}
-
-// unavailable says that a key comes later. It is no mistake, so what is below it
-// is still checked.
-func (d *decoder) unavailable(key string) {
-	troubled := d.troubled[key]
-	d.atKey(key, "is not available yet in this release", "leave it out").Unavailable = true
-	if !troubled {
-		delete(d.troubled, key)
 	}
 }
 

@@ -15,8 +15,8 @@ type document struct {
 	Sources   named[source]   `yaml:"sources,omitempty" jsonschema_description:"Where people and groups come from, by a name of your own."`
 	Targets   named[target]   `yaml:"targets,omitempty" jsonschema_description:"Where they go, by a name of your own."`
 	Syncs     named[syncDoc]  `yaml:"syncs,omitempty" jsonschema_description:"What goes from where to where, by a name of your own."`
-	Notifiers named[notifier] `yaml:"notifiers,omitempty" later:"true" jsonschema_description:"Who hears about runs. Not available yet."`
-	Server    *serverDoc      `yaml:"server,omitempty" later:"true" jsonschema_description:"HTTP endpoints of the daemon. Not available yet."`
+	Notifiers named[notifier] `yaml:"notifiers,omitempty" jsonschema_description:"Who hears about runs, by a name of your own."`
+	Server    *serverDoc      `yaml:"server,omitempty" jsonschema_description:"HTTP endpoints of the daemon: /healthz, /readyz, /metrics and POST /hooks/SYNC. Left out: none."`
 	History   historyDoc      `yaml:"history" jsonschema_description:"How long past runs are kept."`
 }
 
@@ -27,15 +27,6 @@ func (doc *document) setDefaults() {
 
 type historyDoc struct {
 	Keep connectors.Duration `yaml:"keep" jsonschema_description:"Age after which runs and their changes are forgotten. Default 90d."`
-}
-
-type serverDoc struct {
-	Addr  string   `yaml:"addr" jsonschema:"required" jsonschema_description:"HOST:PORT to listen on."`
-	Hooks hooksDoc `yaml:"hooks,omitempty" jsonschema_description:"Run a sync now, by POST /hooks/SYNC."`
-}
-
-type hooksDoc struct {
-	Token connectors.Secret `yaml:"token" jsonschema:"required" jsonschema_description:"Bearer token that a hook must present."`
 }
 
 // nameForm is the form of the names of sources, targets, syncs and notifiers.

@@ -13,15 +13,15 @@ const day = 24 * time.Hour
 type syncDoc struct {
 	From     string        `yaml:"from" jsonschema:"required" jsonschema_description:"Name of the source."`
 	To       string        `yaml:"to" jsonschema:"required" jsonschema_description:"Name of the target."`
-	Schedule string        `yaml:"schedule,omitempty" later:"true" jsonschema_description:"Cron expression, or @every 40m. Not available yet."`
-	Timezone string        `yaml:"timezone,omitempty" later:"true" jsonschema_description:"IANA zone of the schedules. Not available yet."`
-	Missed   string        `yaml:"missed,omitempty" later:"true" jsonschema:"enum=run,enum=skip" jsonschema_description:"What becomes of a run that was missed. Not available yet."`
-	Full     string        `yaml:"full,omitempty" later:"true" jsonschema_description:"Cron expression of the cycles that read everything. Not available yet."`
+	Schedule scheduleDoc   `yaml:"schedule,omitempty" jsonschema_description:"When the daemon runs it: a cron expression of five fields, @daily and the like, or @every 40m. Left out or off: by command or hook only."`
+	Timezone string        `yaml:"timezone,omitempty" jsonschema_description:"IANA zone of schedule and full, such as Europe/Berlin; also UTC. Default: the zone of the machine."`
+	Missed   Missed        `yaml:"missed,omitempty" jsonschema:"enum=run,enum=skip" jsonschema_description:"A run that came due while no daemon ran: run once at once, or skip to the next. Default run."`
+	Full     scheduleDoc   `yaml:"full,omitempty" jsonschema_description:"The first cycle after each of these times reads everything; those in between only what changed, where the source can. Left out or off: every cycle reads everything."`
 	Users    usersSection  `yaml:"users" jsonschema_description:"How users are provisioned; off for not at all. Left out: on, with the defaults."`
 	Groups   groupsSection `yaml:"groups" jsonschema_description:"How groups are provisioned; off for not at all. Left out: off."`
 	Guards   guardsDoc     `yaml:"guards" jsonschema_description:"Bounds on the removals of one run."`
 	Protect  protectDoc    `yaml:"protect,omitempty" jsonschema_description:"Target objects that are never touched."`
-	Notify   *notifyDoc    `yaml:"notify,omitempty" later:"true" jsonschema_description:"Who hears about what. Not available yet."`
+	Notify   *notifyDoc    `yaml:"notify,omitempty" jsonschema_description:"Who hears about what. Left out: nobody."`
 }
 
 func (doc *syncDoc) setDefaults() {
@@ -89,12 +89,12 @@ type groupsDoc struct {
 	Nested   Nested              `yaml:"nested" jsonschema:"enum=flatten,enum=ignore" jsonschema_description:"Groups within groups: their members count as members, or are ignored. Default flatten."`
 	Leavers  Leave               `yaml:"leavers" jsonschema:"enum=keep,enum=delete" jsonschema_description:"What becomes of a group that is gone or out of scope. Default keep."`
 	Grace    connectors.Duration `yaml:"grace" jsonschema_description:"How long a group that is gone is left alone. Default 0s."`
-	Bundles  map[string][]string `yaml:"bundles,omitempty" later:"true" jsonschema_description:"Members of the left join every group on the right. Not available yet."`
+	Bundles  map[string][]string `yaml:"bundles,omitempty" jsonschema_description:"Members of the source group on the left, by its name, join every target group on the right, by displayName; those are never renamed, moved or deleted."`
 }
 
 type groupMatchingDoc struct {
 	By       []string `yaml:"by,omitempty" jsonschema_description:"SCIM paths to match on, in order. Default externalId, displayName."`
-	Existing Existing `yaml:"existing" jsonschema:"enum=adopt,enum=members_only,enum=notify,enum=skip,enum=report" jsonschema_description:"A group that matches and is not ours: adopt it, manage its members only, or report or skip it. notify is not available yet."`
+	Existing Existing `yaml:"existing" jsonschema:"enum=adopt,enum=members_only,enum=notify,enum=skip,enum=report" jsonschema_description:"A group that matches and is not ours: adopt it, manage its members only, tell about it (notify), list it in the report, or skip it."`
 }
 
 func (s *groupsSection) setDefaults() {

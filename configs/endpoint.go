@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -10,12 +9,8 @@ import (
 	"github.com/scimsync/scimsync/connectors"
 )
 
-// laterSources are the source types that are designed and not built yet: naming
-// one is not a spelling mistake.
-func laterSources() []string { return []string{"entra", "sailpoint"} }
-
-// source and target are an entry of sources and targets: a type and the settings
-// that the type defines.
+// source, target and notifier are an entry of sources, targets and notifiers: a
+// type and the settings that the type defines.
 type source struct {
 	kind     connectors.SourceType
 	settings any // nil where the type is not known
@@ -26,8 +21,13 @@ type target struct {
 	settings any
 }
 
+type notifier struct {
+	kind     NotifierType
+	settings any
+}
+
 func (s *source) decodeNode(d *decoder, n *node, path string) {
-	kind, ok := d.typeOf(n, path, slices.Collect(maps.Keys(d.registry.Sources)), laterSources())
+	kind, ok := d.typeOf(n, path, slices.Collect(maps.Keys(d.registry.Sources)))
 	if !ok {
 		return
 	}
@@ -37,7 +37,7 @@ func (s *source) decodeNode(d *decoder, n *node, path string) {
 }
 
 func (t *target) decodeNode(d *decoder, n *node, path string) {
-	kind, ok := d.typeOf(n, path, slices.Collect(maps.Keys(d.registry.Targets)), nil)
+	kind, ok := d.typeOf(n, path, slices.Collect(maps.Keys(d.registry.Targets)))
 	if !ok {
 		return
 	}
@@ -46,8 +46,18 @@ func (t *target) decodeNode(d *decoder, n *node, path string) {
 	d.decodeSettings(n, path, t.settings)
 }
 
+func (m *notifier) decodeNode(d *decoder, n *node, path string) {
+	kind, ok := d.typeOf(n, path, slices.Collect(maps.Keys(d.registry.Notifiers)))
+	if !ok {
+		return
+	}
+	m.kind = d.registry.Notifiers[kind]
+	m.settings = m.kind.Settings()
+	d.decodeSettings(n, path, m.settings)
+}
+
 // typeOf returns the type an entry names, one of known.
-func (d *decoder) typeOf(n *node, path string, known, later []string) (string, bool) {
+func (d *decoder) typeOf(n *node, path string, known []string) (string, bool) {
 	if n.kind != mapNode {
 		d.atValue(path, "expected a mapping, found "+n.kind.found(), "")
 		return "", false
@@ -58,12 +68,6 @@ func (d *decoder) typeOf(n *node, path string, known, later []string) (string, b
 	}
 	if slices.Contains(known, kind) {
 		return kind, true
-	}
-	if slices.Contains(later, kind) {
-		key := join(path, "type")
-		d.unique(n.entries, path)
-		d.atValue(key, fmt.Sprintf("type %s is not available yet in this release", kind), "").Unavailable = true
-		return "", false
 	}
 	d.typeProblem(n, path, kind, known)
 	return "", false

@@ -6,5 +6,5 @@ import _ "embed"
 var example string
 
 // Example returns a commented configuration with every key. It loads as it is;
-// keys that come in a later release are commented out and say so.
+// alternatives are commented out.
 func Example() []byte { return []byte(example) }

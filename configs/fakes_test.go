@@ -1,9 +1,11 @@
 package configs
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/scimsync/scimsync/connectors"
@@ -85,8 +87,42 @@ func (s *scimSettings) Validate() []connectors.SettingError {
 	return nil
 }
 
+// emailSettings and webhookSettings have the keys of the real notifiers.
+type emailSettings struct {
+	SMTP     string            `yaml:"smtp" jsonschema:"required"`
+	TLS      string            `yaml:"tls,omitempty" jsonschema:"enum=starttls,enum=implicit,enum=off"`
+	Username string            `yaml:"username,omitempty"`
+	Password connectors.Secret `yaml:"password,omitempty"`
+	From     string            `yaml:"from" jsonschema:"required"`
+	To       []string          `yaml:"to" jsonschema:"required"`
+	CAFile   string            `yaml:"ca_file,omitempty" path:"true"`
+}
+
+func (s *emailSettings) Validate() []connectors.SettingError {
+	var out []connectors.SettingError
+	if !strings.Contains(s.SMTP, ":") {
+		out = append(out, connectors.SettingError{Key: "smtp", Problem: "write HOST:PORT"})
+	}
+	for i, to := range s.To {
+		if !strings.Contains(to, "@") {
+			out = append(out, connectors.SettingError{Key: fmt.Sprintf("to[%d]", i), Problem: "is no address"})
+		}
+	}
+	return out
+}
+
+type webhookSettings struct {
+	URL    string            `yaml:"url" mask:"path" jsonschema:"required"`
+	Format string            `yaml:"format,omitempty" jsonschema:"enum=json,enum=slack"`
+	Secret connectors.Secret `yaml:"secret,omitempty"`
+}
+
 func registry() Registry {
 	return Registry{
+		Notifiers: map[string]NotifierType{
+			"email":   {Name: "email", Summary: "mail", Settings: func() any { return &emailSettings{} }},
+			"webhook": {Name: "webhook", Summary: "POST", Settings: func() any { return &webhookSettings{} }},
+		},
 		Sources: map[string]connectors.SourceType{
 			"okta": {
 				Name: "okta", Summary: "Okta",

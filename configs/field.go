@@ -13,8 +13,8 @@ type field struct {
 	name      string
 	index     []int
 	omitEmpty bool
-	later     bool // accepted, but not available in this release
 	path      bool // a file path
+	masked    bool // an address whose path is a secret
 	required  bool
 	enum      []string
 	minimum   *float64
@@ -46,8 +46,8 @@ func fieldsOf(t reflect.Type) []field {
 		parsed := field{
 			name: name, index: []int{i},
 			omitEmpty: slices.Contains(strings.Split(options, ","), "omitempty"),
-			later:     f.Tag.Get("later") == "true",
 			path:      f.Tag.Get("path") == "true",
+			masked:    f.Tag.Get("mask") == "path",
 		}
 		parsed.readSchemaTag(f.Tag.Get("jsonschema"))
 		out = append(out, parsed)

@@ -122,11 +122,17 @@ func hash(doc *syncDoc, out *Sync) string {
 		for _, glob := range groups.Include {
 			include = append(include, glob.text)
 		}
-		content["groups"] = map[string]any{
+		of := map[string]any{
 			"scope": groups.Scope.text, "include": include, "map": hashRules(groups.Map, out.Source, identity.Group),
 			"by": groups.Matching.By, "existing": groups.Matching.Existing,
 			"members": groups.Members, "nested": groups.Nested, "leavers": groups.Leavers, "grace": groups.Grace,
 		}
+		// Left out where there are none, so that the hashes of those who never
+		// had any stay as they are.
+		if len(groups.Bundles) > 0 {
+			of["bundles"] = groups.Bundles
+		}
+		content["groups"] = of
 	}
 	return digest(content)
 }

@@ -276,7 +276,7 @@ func TestUnreadableFiles(t *testing.T) {
 
 func TestUnavailableIsMarked(t *testing.T) {
 	t.Parallel()
-	_, err := loadText(t, minimal+"    schedule: \"@every 40m\"\n")
+	_, err := loadText(t, strings.Replace(minimal, "    token:", "    sso_app: 0oa2\n    token:", 1))
 	problems, ok := errors.AsType[*Error](err)
 	if !ok || len(problems.Problems) != 1 || !problems.Problems[0].Unavailable {
 		t.Errorf("error %v: want one problem that is marked unavailable", err)

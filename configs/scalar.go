@@ -69,16 +69,7 @@ func (d *decoder) decodeString(n *node, path string, v reflect.Value) {
 	switch n.kind {
 	case textNode:
 		v.SetString(n.text)
-	case boolNode:
-		// off and false mean the same, so false fits where off is a value.
-		if n.isOff() {
-			if named, ok := reflect.TypeAssert[interface{ takesOff() bool }](v); ok && named.takesOff() {
-				v.SetString("off")
-				return
-			}
-		}
-		d.mismatch(n, path, "text", "put it in quotes if it is text")
-	case intNode, floatNode:
+	case boolNode, intNode, floatNode:
 		d.mismatch(n, path, "text", "put it in quotes if it is text")
 	default:
 		d.mismatch(n, path, "text", "")

@@ -45,6 +45,7 @@ func Schema(reg Registry) ([]byte, error) {
 	if version, ok := root.Properties.Get("version"); ok {
 		version.Enum = []any{1}
 	}
+	allowFalse(root)
 	data, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("JSON Schema: %w", err)
@@ -113,9 +114,25 @@ func durationSchema() *jsonschema.Schema {
 	}
 }
 
-// offSchema is off and false, which mean the same.
-func offSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Enum: []any{"off", false}}
+// allowFalse admits false wherever off is one of the values, as the decoder
+// does.
+func allowFalse(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == "string" && slices.Contains(s.Enum, any("off")) {
+		s.Type, s.Enum = "", append(slices.Clone(s.Enum), false)
+	}
+	if s.Properties != nil {
+		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+			allowFalse(p.Value)
+		}
+	}
+	allowFalse(s.AdditionalProperties)
+	allowFalse(s.Items)
+	for _, form := range s.OneOf {
+		allowFalse(form)
+	}
 }
 
 func (m *named[T]) schema(s *schemer) *jsonschema.Schema {
@@ -144,6 +161,15 @@ func (*target) schema(s *schemer) *jsonschema.Schema {
 	return s.byType(settings, summaries)
 }
 
+func (*notifier) schema(s *schemer) *jsonschema.Schema {
+	settings := map[string]any{}
+	summaries := map[string]string{}
+	for name, kind := range s.registry.Notifiers {
+		settings[name], summaries[name] = kind.Settings(), kind.Summary
+	}
+	return s.byType(settings, summaries)
+}
+
 // byType is one form per type, told apart by the key type.
 func (s *schemer) byType(settings map[string]any, summaries map[string]string) *jsonschema.Schema {
 	out := &jsonschema.Schema{Type: "object", Required: []string{"type"}}
@@ -158,12 +184,6 @@ func (s *schemer) byType(settings map[string]any, summaries map[string]string) *
 		out.OneOf = append(out.OneOf, one)
 	}
 	return out
-}
-
-func (*notifier) schema(s *schemer) *jsonschema.Schema {
-	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
-		s.of(reflect.TypeFor[emailDoc]()), s.of(reflect.TypeFor[webhookDoc]()),
-	}}
 }
 
 // sectionSchema is off, on, or a mapping.
@@ -210,12 +230,9 @@ func (*share) schema(*schemer) *jsonschema.Schema {
 	}}
 }
 
-func (*MembersMode) schema(*schemer) *jsonschema.Schema {
-	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
-		{Enum: []any{MembersExact, MembersAdditive}}, offSchema(),
-	}}
-}
-
-func (*tlsMode) schema(*schemer) *jsonschema.Schema {
-	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Enum: []any{"starttls", "implicit"}}, offSchema()}}
+func (*scheduleDoc) schema(*schemer) *jsonschema.Schema {
+	return &jsonschema.Schema{
+		OneOf:    []*jsonschema.Schema{{Type: "string"}, {Const: false}},
+		Examples: []any{"@every 40m", "0 3 * * *", "*/15 8-18 * * mon-fri", "@daily"},
+	}
 }

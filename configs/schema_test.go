@@ -32,8 +32,8 @@ func TestSchemaHasEveryKey(t *testing.T) {
 		"server":                    reflect.TypeFor[serverDoc](),
 		"server/hooks":              reflect.TypeFor[hooksDoc](),
 		"history":                   reflect.TypeFor[historyDoc](),
-		"notifiers/*?type=email":    reflect.TypeFor[emailDoc](),
-		"notifiers/*?type=webhook":  reflect.TypeFor[webhookDoc](),
+		"notifiers/*?type=email":    reflect.TypeFor[emailSettings](),
+		"notifiers/*?type=webhook":  reflect.TypeFor[webhookSettings](),
 		"sources/*?type=okta":       reflect.TypeFor[oktaSettings](),
 		"sources/*?type=okta/http":  reflect.TypeFor[oktaSettings]().Field(6).Type,
 		"sources/*?type=file":       reflect.TypeFor[fileSettings](),
@@ -57,7 +57,7 @@ func TestSchemaHasEveryKey(t *testing.T) {
 		object, _ := objectForm(at)
 		properties, _ := object["properties"].(map[string]any)
 		extra := len(properties) - len(fieldsOf(t2))
-		if _, typed := properties["type"]; typed && !strings.HasPrefix(path, "notifiers") {
+		if _, typed := properties["type"]; typed {
 			extra--
 		}
 		if extra != 0 {
@@ -75,7 +75,7 @@ func TestSchemaForms(t *testing.T) {
 	for path, want := range map[string]string{
 		"version":                              `"enum":[1]`,
 		"syncs/*/users":                        `"enum":["off",false,"on",true]`,
-		"syncs/*/groups/members":               `"oneOf":[{"enum":["exact","additive"]},{"enum":["off",false]}]`,
+		"syncs/*/groups/members":               `"enum":["exact","additive","off",false]`,
 		"syncs/*/users/leavers":                `"enum":["deactivate","delete","keep"]`,
 		"syncs/*/guards/users/share":           `%$`,
 		"syncs/*/users/map/*":                  `{"type":"boolean"}`,
@@ -83,6 +83,13 @@ func TestSchemaForms(t *testing.T) {
 		"syncs/*/guards/users/max":             `"minimum":0`,
 		"targets/*?type=scim/profile":          `"enum":["generic","alation","collate"]`,
 		"syncs/*/notify/events":                `"enum":["group_created"`,
+		"syncs/*/notify/batch":                 `"enum":["run","object"]`,
+		"syncs/*/schedule":                     `{"const":false}`,
+		"syncs/*/missed":                       `"enum":["run","skip"]`,
+		"notifiers/*?type=email/tls":           `"enum":["starttls","implicit","off",false]`,
+		"notifiers/*?type=email/to":            `"type":"array"`,
+		"notifiers/*?type=webhook/secret":      `"required":["file"]`,
+		"server/hooks/token":                   `"required":["env"]`,
 		"syncs":                                `"propertyNames":{"pattern":"^[a-zA-Z0-9_-]+$"}`,
 		"sources/*?type=okta/http/timeout":     `"const":0`,
 		"targets/*?type=scim/auth/bearer":      `"required":["env"]`,
@@ -106,6 +113,9 @@ func TestSchemaForms(t *testing.T) {
 		"":                    {"version"},
 		"syncs/*":             {"from", "to"},
 		"sources/*?type=file": {"path", "type"},
+		"server":              {"addr"},
+		"server/hooks":        {"token"},
+		"syncs/*/notify":      {"to"},
 	} {
 		at, err := descend(root, path)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -20,9 +21,10 @@ import (
 const mask = "***"
 
 // Show returns the configuration in force as YAML: defaults filled in, the
-// mapping a sync ends up with, paths absolute. References to secrets are shown,
-// values of HTTP headers and credentials in addresses are masked. Unless
-// something was masked it loads again and means the same.
+// mapping a sync ends up with, paths absolute. References to secrets are shown;
+// values of HTTP headers, credentials in addresses, and the path of an address
+// that is itself a secret are masked. Unless something was masked it loads again
+// and means the same.
 func Show(cfg *Config) ([]byte, error) {
 	if cfg.effective == nil {
 		return nil, errors.New("show a configuration that Load returned")
@@ -108,9 +110,22 @@ func shownFields(v reflect.Value) yaml.MapSlice {
 		if f.omitEmpty && empty(value) || value.Kind() == reflect.Pointer && value.IsNil() {
 			continue
 		}
-		out = append(out, yaml.MapItem{Key: f.name, Value: shown(value)})
+		one := shown(value)
+		if f.masked {
+			one = originOnly(value.String())
+		}
+		out = append(out, yaml.MapItem{Key: f.name, Value: one})
 	}
 	return out
+}
+
+// originOnly masks all of an address but scheme and host.
+func originOnly(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return mask
+	}
+	return u.Scheme + "://" + u.Host + "/" + mask
 }
 
 func empty(v reflect.Value) bool {
@@ -139,6 +154,8 @@ func (m named[T]) show() any {
 func (s source) show() any { return withType(s.kind.Name, s.settings) }
 
 func (t target) show() any { return withType(t.kind.Name, t.settings) }
+
+func (m notifier) show() any { return withType(m.kind.Name, m.settings) }
 
 func withType(kind string, settings any) yaml.MapSlice {
 	out := yaml.MapSlice{{Key: "type", Value: kind}}

@@ -5,14 +5,17 @@ package all
 
 import (
 	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/entra"
 	"github.com/scimsync/scimsync/connectors/file"
 	"github.com/scimsync/scimsync/connectors/okta"
+	"github.com/scimsync/scimsync/connectors/sailpoint"
 	"github.com/scimsync/scimsync/connectors/scim"
 )
 
 // Sources returns the source types by name.
 func Sources() map[string]connectors.SourceType {
-	return byName(func(t connectors.SourceType) string { return t.Name }, okta.Type(), file.Type())
+	return byName(func(t connectors.SourceType) string { return t.Name },
+		okta.Type(), entra.Type(), sailpoint.Type(), file.Type())
 }
 
 // Targets returns the target types by name.
