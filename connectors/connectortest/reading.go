@@ -157,8 +157,10 @@ func (c *collector) take(event connectors.Event) {
 		c.upsert(e.Record)
 	case connectors.Gone:
 		c.named("Gone", e.Ref)
-		if e.Why != identity.CauseGone && e.Why != identity.CauseUnassigned {
-			c.breach("Gone %s because of %q: gone or unassigned are the causes", e.Ref, e.Why)
+		switch e.Why {
+		case identity.CauseGone, identity.CauseUnassigned, identity.CauseDisabled:
+		default:
+			c.breach("Gone %s because of %q: gone, unassigned and disabled are the causes", e.Ref, e.Why)
 		}
 		c.gone[e.Ref] = e.Why
 	case connectors.Link:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/connectors/entra/internal/graph"
+	"github.com/scimsync/scimsync/connectors/internal/inorder"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
@@ -90,8 +91,8 @@ func (r *reading) assignedFull(ctx context.Context) error {
 			return err
 		}
 	}
-	p := newPipeline(ctx, r.width(), r.emit)
-	defer p.close()
+	p := inorder.New(ctx, r.width(), r.emit)
+	defer p.Close()
 	people := &people{seen: map[string]struct{}{}}
 	if err := r.startGroups(p, scope.Groups, people); err != nil {
 		return err
@@ -101,7 +102,7 @@ func (r *reading) assignedFull(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.finish(); err != nil {
+	if err := p.Finish(); err != nil {
 		return err
 	}
 	r.cursor.Scope = scope.kept()
@@ -185,10 +186,10 @@ func (p *people) has(id string) bool {
 
 // startGroups reads assigned groups whole: record, members, and the members'
 // records.
-func (r *reading) startGroups(p *pipeline, ids []string, people *people) error {
+func (r *reading) startGroups(p *inorder.Pipeline, ids []string, people *people) error {
 	for _, id := range ids {
 		ref := identity.Ref{Kind: identity.Group, ID: id}
-		err := p.start(func(ctx context.Context, send func(...connectors.Event) error) error {
+		err := p.Start(func(ctx context.Context, send func(...connectors.Event) error) error {
 			if r.wants(identity.Group) {
 				o, err := r.byID(ctx, ref)
 				if err != nil {
@@ -294,7 +295,7 @@ func (r *reading) usersOf(ctx context.Context, group identity.Ref, o graph.Optio
 
 // startUsers reads the users with these ids whole, several in a request. Those
 // who do not exist any more are left out.
-func (r *reading) startUsers(p *pipeline, ids []string, people *people) error {
+func (r *reading) startUsers(p *inorder.Pipeline, ids []string, people *people) error {
 	var wanted []string
 	for _, id := range ids {
 		if objectID.MatchString(id) && !people.has(id) {
@@ -302,7 +303,7 @@ func (r *reading) startUsers(p *pipeline, ids []string, people *people) error {
 		}
 	}
 	for some := range slices.Chunk(wanted, maxIn) {
-		err := p.start(func(ctx context.Context, send func(...connectors.Event) error) error {
+		err := p.Start(func(ctx context.Context, send func(...connectors.Event) error) error {
 			literals := make([]string, len(some))
 			for i, id := range some {
 				literals[i] = quoted(id)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/connectors/entra/internal/graph"
+	"github.com/scimsync/scimsync/connectors/internal/inorder"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
@@ -208,12 +209,12 @@ func except(a, b []string) []string {
 
 // readAppointed reads groups that were assigned since, with everybody in them.
 func (c *change) readAppointed(ctx context.Context) error {
-	p := newPipeline(ctx, c.width(), c.emit)
-	defer p.close()
+	p := inorder.New(ctx, c.width(), c.emit)
+	defer p.Close()
 	if err := c.startGroups(p, except(c.now.Groups, c.before.Groups), c.people); err != nil {
 		return err
 	}
-	return p.finish()
+	return p.Finish()
 }
 
 // readDismissed tells of groups that are assigned no more. Everybody in them may
@@ -261,12 +262,12 @@ func (c *change) settle(ctx context.Context) error {
 	slices.Sort(joined)
 	joined = slices.Compact(joined)
 	// Of whoever joined, the whole record is wanted: the mirror may have none.
-	p := newPipeline(ctx, c.width(), c.emit)
-	defer p.close()
+	p := inorder.New(ctx, c.width(), c.emit)
+	defer p.Close()
 	if err := c.startUsers(p, joined, c.people); err != nil {
 		return err
 	}
-	if err := p.finish(); err != nil {
+	if err := p.Finish(); err != nil {
 		return err
 	}
 	var open []string

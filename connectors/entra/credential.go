@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -39,7 +40,8 @@ type identityAuth struct {
 	holding    chan struct{}
 	credential azcore.TokenCredential
 	token      string
-	expires    time.Time // of the certificate; zero for none
+	// made identifies the secrets the credential was made from.
+	made [sha256.Size]byte
 }
 
 var _ rest.Auth = (*identityAuth)(nil)
@@ -59,9 +61,9 @@ func newAuth(s Settings, at endpoints) (rest.Auth, error) {
 	return &identityAuth{settings: s.Credential, tenant: s.Tenant, at: at, wire: w, holding: make(chan struct{}, 1)}, nil
 }
 
-// Authorize sets the access token, which it fetches where there is none. A
-// refusal makes the credential anew once, for its secret may have been replaced
-// since it was read.
+// Authorize sets the access token, which it fetches where there is none. After a
+// refusal the secret is read anew, for it may have been replaced since; one that
+// has not changed is not tried again.
 func (a *identityAuth) Authorize(ctx context.Context, r *http.Request) error {
 	if err := a.hold(ctx); err != nil {
 		return err
@@ -70,8 +72,15 @@ func (a *identityAuth) Authorize(ctx context.Context, r *http.Request) error {
 	fresh := a.credential == nil
 	err := a.fetch(ctx)
 	if err != nil && !fresh && connectors.ClassOf(err) == connectors.Unauthorized {
+		before := a.made
 		a.credential = nil
-		err = a.fetch(ctx)
+		if failed := a.make(ctx); failed != nil {
+			return failed
+		}
+		// What azidentity reads by itself has no mark, and may have changed.
+		if a.made != before || before == [sha256.Size]byte{} {
+			err = a.ask(ctx)
+		}
 	}
 	if err != nil {
 		return err
@@ -107,16 +116,30 @@ func (a *identityAuth) release() { <-a.holding }
 
 // fetch gets a token, from memory where azidentity holds a good one.
 func (a *identityAuth) fetch(ctx context.Context) error {
-	if a.credential == nil {
-		credential, err := a.build(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return &connectors.Error{Class: connectors.Unauthorized, Err: err}
-		}
-		a.credential = credential
+	if err := a.make(ctx); err != nil {
+		return err
 	}
+	return a.ask(ctx)
+}
+
+// make makes the credential where there is none.
+func (a *identityAuth) make(ctx context.Context) error {
+	if a.credential != nil {
+		return nil
+	}
+	credential, err := a.build(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &connectors.Error{Class: connectors.Unauthorized, Err: err}
+	}
+	a.credential = credential
+	return nil
+}
+
+// ask gets a token with the credential there is.
+func (a *identityAuth) ask(ctx context.Context) error {
 	a.wire.forget()
 	token, err := a.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{a.at.scope}})
 	if err != nil {
@@ -147,6 +170,7 @@ func (a *identityAuth) build(ctx context.Context) (azcore.TokenCredential, error
 		if err != nil {
 			return nil, err
 		}
+		a.made = sha256.Sum256([]byte(secret))
 		return azidentity.NewClientSecretCredential(a.tenant, c.ClientID, secret,
 			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: true})
 	case ClientCertificate:
@@ -154,7 +178,7 @@ func (a *identityAuth) build(ctx context.Context) (azcore.TokenCredential, error
 		if err != nil {
 			return nil, err
 		}
-		a.expires = certificates[0].NotAfter
+		a.made = sha256.Sum256(slices.Concat(raws(certificates)...))
 		return azidentity.NewClientCertificateCredential(a.tenant, c.ClientID, certificates, key,
 			&azidentity.ClientCertificateCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: true})
 	case WorkloadIdentity:
@@ -200,6 +224,14 @@ func (c Credential) certificate(ctx context.Context) ([]*x509.Certificate, any, 
 			c.Certificate, errors.Join(err, noneOf(certificates)))
 	}
 	return certificates, key, nil
+}
+
+func raws(certificates []*x509.Certificate) [][]byte {
+	out := make([][]byte, len(certificates))
+	for i, c := range certificates {
+		out[i] = c.Raw
+	}
+	return out
 }
 
 func noneOf(certificates []*x509.Certificate) error {
@@ -326,29 +358,23 @@ func machineAddress(u *url.URL) bool {
 	return loopback(u.Hostname()) || ip != nil && ip.IsLinkLocalUnicast()
 }
 
-// permissions are the application permissions a token names, and its end, as far
-// as it can be read: access tokens are opaque by contract, and this is for
-// notes only.
-func permissions(token string) ([]string, time.Time) {
+// rolesOf are the application permissions a token names, as far as they can be
+// read: access tokens are opaque by contract, and this is for notes only.
+func rolesOf(token string) []string {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return nil, time.Time{}
+		return nil
 	}
 	data, err := decodeSegment(parts[1])
 	if err != nil {
-		return nil, time.Time{}
+		return nil
 	}
 	var claims struct {
 		Roles []string `json:"roles"`
-		Exp   float64  `json:"exp"`
 	}
 	if json.Unmarshal(data, &claims) != nil {
-		return nil, time.Time{}
-	}
-	var expires time.Time
-	if claims.Exp > 0 && claims.Exp < 1e11 {
-		expires = time.Unix(int64(claims.Exp), 0)
+		return nil
 	}
 	slices.Sort(claims.Roles)
-	return claims.Roles, expires
+	return claims.Roles
 }

@@ -6,16 +6,17 @@ import (
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/connectors/entra/internal/graph"
+	"github.com/scimsync/scimsync/connectors/internal/inorder"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
 
 // only reads the objects the query names, several at a time.
 func (r *reading) only(ctx context.Context) error {
-	p := newPipeline(ctx, r.width(), r.emit)
-	defer p.close()
+	p := inorder.New(ctx, r.width(), r.emit)
+	defer p.Close()
 	for _, key := range r.query.Only {
-		err := p.start(func(ctx context.Context, send func(...connectors.Event) error) error {
+		err := p.Start(func(ctx context.Context, send func(...connectors.Event) error) error {
 			ids := []string{key.ID}
 			if key.ID == "" {
 				var err error
@@ -34,7 +35,7 @@ func (r *reading) only(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.finish()
+	return p.Finish()
 }
 
 // named returns the ids of the users with this userPrincipalName or of the groups

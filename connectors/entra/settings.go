@@ -125,11 +125,7 @@ func (s *Settings) Validate() []connectors.SettingError {
 			add("authority", "%s", problem)
 		}
 	}
-	if s.Expiry.At != "" || len(s.Expiry.Warn) > 0 {
-		mistakes = append(mistakes, connectors.SettingError{
-			Key: "expiry", Problem: "warnings before a credential ends are not in this release: remove the key", Unavailable: true,
-		})
-	}
+	mistakes = append(mistakes, s.Expiry.Validate("expiry")...)
 	if s.Limits.RequestsPerSecond < 0 {
 		add("limits.requests_per_second", "cannot be negative; 0 learns the pace")
 	}

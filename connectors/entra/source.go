@@ -26,6 +26,7 @@ type Source struct {
 	auth     rest.Auth
 	log      *slog.Logger
 	now      func() time.Time
+	ends     *ends
 }
 
 var _ connectors.Source = (*Source)(nil)
@@ -60,7 +61,7 @@ func Open(s Settings, rt connectors.Runtime) (*Source, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Source{settings: s, client: &client{graph: sender, base: at.graph}, auth: auth, log: log, now: time.Now}, nil
+	return &Source{settings: s, client: &client{graph: sender, base: at.graph}, auth: auth, log: log, now: time.Now, ends: &ends{}}, nil
 }
 
 // Read yields what q asks for, with a request in flight ahead of the caller. An
@@ -134,9 +135,15 @@ func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
 		}
 		info.Notes = append(info.Notes, notes...)
 	}
-	var notes []string
-	info.CredentialExpiry, notes = s.credential(ctx)
-	info.Notes = append(info.Notes, notes...)
+	info.Notes = append(info.Notes, s.permissions(ctx)...)
+	held, err := s.Credential(ctx)
+	if err != nil {
+		return connectors.SourceInfo{}, rest.Wrap("check when the credential ends", identity.Ref{}, err)
+	}
+	info.CredentialExpiry = held.Expires
+	if held.Expires.IsZero() && s.settings.Credential.Kind == ClientSecret {
+		info.Notes = append(info.Notes, "when the client secret ends cannot be read: grant application permission Application.Read.All, or set expiry.at")
+	}
 	return info, nil
 }
 
@@ -158,26 +165,17 @@ func (s *Source) applicationNotes(ctx context.Context) ([]string, error) {
 	return []string{fmt.Sprintf("only users and groups assigned to application %q are read, and %s", name, reach)}, nil
 }
 
-// credential returns the end of the credential as far as it shows: that of a
-// certificate, or of a token that was given as it is.
-func (s *Source) credential(ctx context.Context) (time.Time, []string) {
-	if a, ok := s.auth.(*identityAuth); ok {
-		if err := a.hold(ctx); err != nil {
-			return time.Time{}, nil
-		}
-		defer a.release()
-		var notes []string
-		if roles, _ := permissions(a.token); len(roles) > 0 {
-			notes = append(notes, "application permissions: "+strings.Join(roles, ", "))
-		}
-		return a.expires, notes
+// permissions returns what the access token shows of our permissions, in words.
+func (s *Source) permissions(ctx context.Context) []string {
+	a, ok := s.auth.(*identityAuth)
+	if !ok || a.hold(ctx) != nil {
+		return nil
 	}
-	token, err := s.settings.Credential.Token.Resolve(ctx)
-	if err != nil {
-		return time.Time{}, nil
+	defer a.release()
+	if roles := rolesOf(a.token); len(roles) > 0 {
+		return []string{"application permissions: " + strings.Join(roles, ", ")}
 	}
-	_, expires := permissions(token)
-	return expires, nil
+	return nil
 }
 
 func decodeSegment(part string) ([]byte, error) {

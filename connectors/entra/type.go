@@ -33,6 +33,7 @@ func Type() connectors.SourceType {
 			},
 			identity.Group: {"displayName": "displayName"},
 		},
+		Hook: hook(),
 		Open: func(settings any, rt connectors.Runtime) (connectors.Source, error) {
 			s, ok := settings.(*Settings)
 			if !ok {

@@ -74,9 +74,10 @@ func empty[T any](*T) *T { return new(T) }
 
 // answer is one successful answer.
 type answer struct {
-	body []byte
-	date time.Time // by Okta's clock
-	next string    // path and query of the next page; empty on the last one
+	body  []byte
+	date  time.Time // by Okta's clock, or by ours where it does not say
+	dated bool      // date is Okta's
+	next  string    // path and query of the next page; empty on the last one
 }
 
 // get sends one GET. Target is path and query. Errors carry a *connectors.Error.
@@ -103,7 +104,8 @@ func (c *client) get(ctx context.Context, target string) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("GET %s: %w", pathOf(target), err)
 	}
-	return answer{body: body, date: dateOf(resp.Header), next: next}, nil
+	at, dated := dateOf(resp.Header)
+	return answer{body: body, date: at, dated: dated, next: next}, nil
 }
 
 // next returns path and query of the link to the next page. It reads the header
@@ -136,13 +138,13 @@ func (c *client) object(ctx context.Context, target string, v any) (answer, erro
 	return a, nil
 }
 
-// dateOf returns the time of the answer by Okta's clock, or by ours where the
-// header is missing.
-func dateOf(h http.Header) time.Time {
+// dateOf returns the time of the answer by Okta's clock, or by ours and false
+// where the header is missing.
+func dateOf(h http.Header) (time.Time, bool) {
 	if at, err := http.ParseTime(h.Get("Date")); err == nil {
-		return at
+		return at, true
 	}
-	return time.Now()
+	return time.Now(), false
 }
 
 // pathOf drops the query, which may hold a name.

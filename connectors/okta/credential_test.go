@@ -265,8 +265,8 @@ func TestHiddenSettings(t *testing.T) {
 	if n := trap.Total(); n > 0 {
 		t.Errorf("%d requests went to the org of the environment", n)
 	}
-	if n := server.Total(); n != 6 {
-		t.Errorf("%d requests in two reads, want 6: nothing comes from a cache", n)
+	if n := server.Total(); n != 8 {
+		t.Errorf("%d requests in two reads, want 8: nothing comes from a cache", n)
 	}
 	for _, c := range credentials {
 		if c != "SSWS "+oktatest.DefaultToken {

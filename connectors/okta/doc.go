@@ -7,7 +7,7 @@
 // here, because the SDK's paging follows a joined Link header in circles and its
 // typed models cannot tell one bad record from a bad page.
 //
-// # What is read
+// # What is read in full
 //
 // Users are listed twice: Okta's plain list leaves out DEPROVISIONED users, so
 // those are asked for with a filter afterwards. The filter is used rather than
@@ -19,6 +19,13 @@
 //
 // With an app in the settings, only the users and groups assigned to it are
 // read; everybody else exists but is unassigned.
+//
+// # What is read of changes
+//
+// A delta read joins what Okta can list by time (users, groups) with what only
+// the System Log tells (deletions, assignments). See reading.delta for how, cursor
+// for how far back it goes, and openCursor, poll, named and appDelta for when it
+// answers class Expired because a full read is needed, or cheaper.
 //
 // Vendor documentation: https://developer.okta.com/docs/api/openapi/okta-management/management/
 package okta

@@ -55,5 +55,6 @@ func rateReset(h http.Header) rest.Wait {
 		return rest.Wait{}
 	}
 	// Date is cut to a second, so the difference is never too short.
-	return rest.Wait{Delay: max(time.Unix(reset, 0).Sub(dateOf(h)), time.Second)}
+	now, _ := dateOf(h)
+	return rest.Wait{Delay: max(time.Unix(reset, 0).Sub(now), time.Second)}
 }

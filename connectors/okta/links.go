@@ -2,19 +2,21 @@ package okta
 
 import (
 	"context"
+	"iter"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/internal/inorder"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
 
 // allGroups lists every group and, where wanted, reads the members.
 func (r *reading) allGroups(ctx context.Context) error {
-	p := newPipeline(ctx, r.width(), r.emit)
-	defer p.close()
+	p := inorder.New(ctx, r.width(), r.emit)
+	defer p.Close()
 	target := "/api/v1/groups?" + url.Values{"limit": {strconv.Itoa(r.pageSize(maxPage))}}.Encode()
 	for page, err := range pages(ctx, r.client, target, groupID) {
 		if err != nil {
@@ -26,31 +28,62 @@ func (r *reading) allGroups(ctx context.Context) error {
 			}
 		}
 	}
-	return p.finish()
+	return p.Finish()
 }
 
 // appGroups lists the groups assigned to the app and, where wanted, reads their
 // members.
 func (r *reading) appGroups(ctx context.Context) error {
-	p := newPipeline(ctx, r.width(), r.emit)
-	defer p.close()
-	query := url.Values{"limit": {strconv.Itoa(max(r.pageSize(maxPage), minAppGroupPage))}, "expand": {"group"}}
-	for page, err := range pages(ctx, r.client, r.appPath("groups")+"?"+query.Encode(), appGroupID) {
+	p := inorder.New(ctx, r.width(), r.emit)
+	defer p.Close()
+	var assigned []string
+	for page, err := range r.appGroupPages(ctx) {
 		if err != nil {
-			return rest.Wrap("list groups of app "+r.settings.App, identity.Ref{}, err)
+			return err
 		}
 		for _, g := range page.items {
+			assigned = append(assigned, appGroupID(g))
 			if err := r.appGroup(ctx, p, g, page.date); err != nil {
 				return err
 			}
 		}
 	}
-	return p.finish()
+	if r.next != nil {
+		r.next.Assigned = digest(assigned)
+	}
+	return p.Finish()
+}
+
+// appGroupPages yields the groups assigned to the app, each with the group
+// itself.
+func (r *reading) appGroupPages(ctx context.Context) iter.Seq2[page[wireAppGroup], error] {
+	query := url.Values{"limit": {strconv.Itoa(max(r.pageSize(maxPage), minAppGroupPage))}, "expand": {"group"}}
+	return func(yield func(page[wireAppGroup], error) bool) {
+		for p, err := range pages(ctx, r.client, r.appPath("groups")+"?"+query.Encode(), appGroupID) {
+			if !yield(p, rest.Wrap("list groups of app "+r.settings.App, identity.Ref{}, err)) {
+				return
+			}
+		}
+	}
+}
+
+// assignedGroups returns the ids of the groups assigned to the app.
+func (r *reading) assignedGroups(ctx context.Context) ([]string, error) {
+	var ids []string
+	for page, err := range r.appGroupPages(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page.items {
+			ids = append(ids, appGroupID(g))
+		}
+	}
+	return ids, nil
 }
 
 // appGroup handles an assigned group, which the answer holds or, where it was
 // not embedded, is fetched.
-func (r *reading) appGroup(ctx context.Context, p *pipeline, g wireAppGroup, now time.Time) error {
+func (r *reading) appGroup(ctx context.Context, p *inorder.Pipeline, g wireAppGroup, now time.Time) error {
 	ref := identity.Ref{Kind: identity.Group, ID: appGroupID(g)}
 	if ref.ID == "" {
 		return r.emit(connectors.Unreadable{Ref: ref, Why: "a group of the app without an id"})
@@ -75,7 +108,7 @@ func (r *reading) appGroup(ctx context.Context, p *pipeline, g wireAppGroup, now
 }
 
 // group starts the job of one group: its record, then its members.
-func (r *reading) group(p *pipeline, g wireGroup, now time.Time) error {
+func (r *reading) group(p *inorder.Pipeline, g wireGroup, now time.Time) error {
 	events := []connectors.Event{r.groups.group(g, now)}
 	_, readable := events[0].(connectors.Upsert)
 	read := readable && r.query.Links
@@ -85,7 +118,7 @@ func (r *reading) group(p *pipeline, g wireGroup, now time.Time) error {
 		ref := identity.Ref{Kind: identity.Group, ID: groupID(g)}
 		events, read = append(events, connectors.Links{Group: ref, State: connectors.Unchanged}), false
 	}
-	return p.start(func(ctx context.Context, send func(...connectors.Event) error) error {
+	return p.Start(func(ctx context.Context, send func(...connectors.Event) error) error {
 		if err := send(events...); err != nil || !read {
 			return err
 		}
@@ -95,23 +128,31 @@ func (r *reading) group(p *pipeline, g wireGroup, now time.Time) error {
 
 // unchanged reports whether the members of the group are known already.
 func (r *reading) unchanged(g wireGroup) bool {
+	return sameMembers(g, r.knownVersion(groupID(g)))
+}
+
+// knownVersion returns the version of the group whose members are known, or "".
+func (r *reading) knownVersion(id string) string {
 	if r.query.Known == nil {
-		return false
+		return ""
 	}
-	known, ok := r.query.Known(identity.Ref{Kind: identity.Group, ID: groupID(g)})
-	return ok && sameMembers(g, known)
+	known, ok := r.query.Known(identity.Ref{Kind: identity.Group, ID: id})
+	if !ok {
+		return ""
+	}
+	return known
 }
 
 // members reads and closes a group: complete after its last page, unknown where
-// Okta refuses this group's. Members of a group of one page come with the Links
-// that closes it, those of a larger one as Link events before it.
+// Okta refuses this group's. The members of the last page come with the Links that
+// closes the group, which says that they are all, also to a delta read; those of
+// earlier pages come as Link events before it.
 func (r *reading) members(ctx context.Context, g wireGroup, send func(...connectors.Event) error) error {
 	group := identity.Ref{Kind: identity.Group, ID: groupID(g)}
 	unknown := func(why string) error {
 		return send(connectors.Links{Group: group, State: connectors.Unknown, Why: why})
 	}
 	target := "/api/v1/groups/" + segment(group.ID) + "/users?" + url.Values{"limit": {strconv.Itoa(r.pageSize(maxPage))}}.Encode()
-	first := true
 	for page, err := range pages(ctx, r.client, target, bareID) {
 		if err != nil {
 			switch connectors.ClassOf(err) {
@@ -124,10 +165,9 @@ func (r *reading) members(ctx context.Context, g wireGroup, send func(...connect
 		if !ok {
 			return unknown("a member came without an id")
 		}
-		if first && page.next == "" {
+		if page.next == "" {
 			return send(connectors.Links{Group: group, Members: refs, State: connectors.Complete})
 		}
-		first = false
 		links := make([]connectors.Event, len(refs))
 		for i, ref := range refs {
 			links[i] = connectors.Link{Group: group, Member: ref}
@@ -136,7 +176,8 @@ func (r *reading) members(ctx context.Context, g wireGroup, send func(...connect
 			return err
 		}
 	}
-	return send(connectors.Links{Group: group, State: connectors.Complete})
+	// A listing that does not fail ends in a page without a link.
+	return connectors.Errorf(connectors.Incomplete, "list members of %s: the listing has no end", group)
 }
 
 // memberRefs names the members of a page, each once.

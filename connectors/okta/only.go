@@ -7,16 +7,17 @@ import (
 	"strings"
 
 	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/internal/inorder"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
 
 // only reads the objects the query names, several at a time.
 func (r *reading) only(ctx context.Context) error {
-	p := newPipeline(ctx, r.width(), r.emit)
-	defer p.close()
+	p := inorder.New(ctx, r.width(), r.emit)
+	defer p.Close()
 	for _, key := range r.query.Only {
-		err := p.start(func(ctx context.Context, send func(...connectors.Event) error) error {
+		err := p.Start(func(ctx context.Context, send func(...connectors.Event) error) error {
 			if key.Kind == identity.Group {
 				return r.onlyGroup(ctx, key, send)
 			}
@@ -26,7 +27,7 @@ func (r *reading) only(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.finish()
+	return p.Finish()
 }
 
 // onlyUser reads one user, by id or by login.
@@ -171,14 +172,16 @@ func (r *reading) onlyGroup(ctx context.Context, key connectors.Key, send func(.
 		}
 	}
 	for _, id := range ids {
-		if err := r.groupByID(ctx, id, send); err != nil {
+		if err := r.groupByID(ctx, id, "", send); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *reading) groupByID(ctx context.Context, id string, send func(...connectors.Event) error) error {
+// groupByID reads one group and, where wanted, its members, unless they are those
+// of the version that is known.
+func (r *reading) groupByID(ctx context.Context, id, known string, send func(...connectors.Event) error) error {
 	ref := identity.Ref{Kind: identity.Group, ID: id}
 	var g wireGroup
 	var a answer
@@ -218,6 +221,9 @@ func (r *reading) groupByID(ctx context.Context, id string, send func(...connect
 	}
 	if _, readable := event.(connectors.Upsert); !readable || !r.query.Links {
 		return nil
+	}
+	if sameMembers(g, known) {
+		return send(connectors.Links{Group: ref, State: connectors.Unchanged})
 	}
 	return r.members(ctx, g, send)
 }

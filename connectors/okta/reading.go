@@ -24,9 +24,12 @@ type reading struct {
 	query   connectors.Query
 	emit    func(connectors.Event) error
 	stopped bool
+	found   int // records emitted
 	full    []identity.Kind
-	users   projection
-	groups  projection
+	// next is where the next delta read starts; nil where there is none.
+	next   *cursor
+	users  projection
+	groups projection
 	// appExists proves once in a read that the app is there, so that an app
 	// deleted or mistyped does not look like everybody having been unassigned.
 	appExists func() error
@@ -42,7 +45,23 @@ func (r *reading) run(ctx context.Context) error {
 		return r.only(ctx)
 	}
 	if r.query.From != "" {
-		return connectors.Errorf(connectors.Expired, "this release reads Okta in full only: start without a cursor")
+		return r.delta(ctx)
+	}
+	return r.everything(ctx)
+}
+
+// everything reads the kinds wanted from first to last. What changes meanwhile is
+// told by a delta read that starts where this one does.
+func (r *reading) everything(ctx context.Context) error {
+	at, why, err := r.mark(ctx)
+	if err != nil {
+		return err
+	}
+	if why == "" {
+		r.next = &cursor{
+			Version: cursorVersion, Shape: r.shape(), Kinds: r.query.Kinds, Links: r.query.Links,
+			Since: at.Unix(), Full: at.Unix(),
+		}
 	}
 	for _, kind := range identity.Kinds() {
 		if !slices.Contains(r.query.Kinds, kind) {
@@ -64,11 +83,30 @@ func (r *reading) run(ctx context.Context) error {
 		}
 		r.full = append(r.full, kind)
 	}
+	if r.next == nil {
+		return nil
+	}
+	r.next.Size = r.found
+	if r.settings.App != "" && !slices.Contains(r.query.Kinds, identity.Group) {
+		assigned, err := r.assignedGroups(ctx)
+		if err != nil {
+			return err
+		}
+		r.next.Assigned = digest(assigned)
+	}
 	return nil
 }
 
-func (r *reading) checkpoint() connectors.Checkpoint {
-	return connectors.Checkpoint{Cursor: r.query.From, Full: r.full}
+func (r *reading) checkpoint() (connectors.Checkpoint, error) {
+	end := connectors.Checkpoint{Full: r.full}
+	var err error
+	switch {
+	case len(r.query.Only) > 0:
+		end.Cursor = r.query.From
+	case r.next != nil:
+		end.Cursor, err = r.next.encode()
+	}
+	return end, err
 }
 
 // allUsers lists the users that the plain list shows, then those it leaves out.

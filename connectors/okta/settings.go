@@ -34,6 +34,7 @@ type PrivateKey struct {
 	KeyID    string            `yaml:"key_id" json:"key_id" jsonschema:"required,description=kid of the public key registered with the app"`
 	Key      connectors.Secret `yaml:"key" json:"key" jsonschema:"required,description=RSA private key as PEM (PKCS#1 or PKCS#8)"`
 	// Scopes default to okta.users.read, okta.groups.read and okta.apps.read.
+	// Delta reads take okta.logs.read as well.
 	Scopes []string `yaml:"scopes,omitempty" json:"scopes,omitempty"`
 }
 
@@ -94,9 +95,7 @@ func (s *Settings) Validate() []connectors.SettingError {
 	if s.SSOApp != "" {
 		later("sso_app", "is not available yet in this release: remove the key")
 	}
-	if s.Expiry.At != "" || len(s.Expiry.Warn) > 0 {
-		later("expiry", "is not available yet in this release: remove the key")
-	}
+	mistakes = append(mistakes, s.Expiry.Validate("expiry")...)
 	if s.Limits.RequestsPerSecond < 0 {
 		add("limits.requests_per_second", "cannot be negative; 0 learns the pace")
 	}

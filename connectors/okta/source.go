@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/scimsync/scimsync/connectors"
@@ -56,8 +57,9 @@ func Open(s Settings, rt connectors.Runtime) (*Source, error) {
 }
 
 // Read yields what q asks for, with a request in flight ahead of the caller. An
-// error has class Unauthorized where the credential is refused, Expired for a
-// delta read, and Incomplete otherwise.
+// error has class Unauthorized where the credential is refused, Expired where the
+// cursor no longer serves or a full read is the cheaper one, and Incomplete
+// otherwise. A full read returns no cursor where the System Log cannot be read.
 func (s *Source) Read(ctx context.Context, q connectors.Query) iter.Seq2[connectors.Event, error] {
 	return func(yield func(connectors.Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -68,17 +70,24 @@ func (s *Source) Read(ctx context.Context, q connectors.Query) iter.Seq2[connect
 				r.stopped = true
 				return errStopped
 			}
+			if _, ok := e.(connectors.Upsert); ok {
+				r.found++
+			}
 			return nil
 		}
 		err := r.run(ctx)
 		if r.stopped {
 			return
 		}
+		var end connectors.Checkpoint
+		if err == nil {
+			end, err = r.checkpoint()
+		}
 		if err != nil {
 			yield(nil, whole(err))
 			return
 		}
-		yield(r.checkpoint(), nil)
+		yield(end, nil)
 	}
 }
 
@@ -99,9 +108,7 @@ func whole(err error) error {
 
 // Info asks Okta who we are and tries what a read will need.
 func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
-	info := connectors.SourceInfo{
-		DeltaReason: "every cycle reads Okta in full; groups whose members did not change are not read again",
-	}
+	var info connectors.SourceInfo
 	who, err := s.whoami(ctx)
 	if err != nil {
 		return connectors.SourceInfo{}, err
@@ -136,6 +143,10 @@ func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
 			info.Notes = append(info.Notes, note)
 		}
 	}
+	if _, info.DeltaReason, err = s.mark(ctx); err != nil {
+		return connectors.SourceInfo{}, err
+	}
+	info.Delta = info.DeltaReason == ""
 	return info, nil
 }
 
@@ -163,13 +174,22 @@ type probe struct{ target, lost, scope string }
 func (s *Source) try(ctx context.Context, p probe) (string, error) {
 	_, err := s.client.get(ctx, p.target)
 	if connectors.ClassOf(err) == connectors.Forbidden {
-		need := "give the administrator who owns the API token a role that may read them"
-		if s.settings.PrivateKey != nil {
-			need = "grant scope " + p.scope + " to the service app, list it in scopes if scopes is set, and give the app an admin role"
-		}
-		return p.lost + ": " + need, nil
+		return p.lost + ": " + s.grant(p.scope), nil
 	}
 	return "", rest.Wrap("check permissions", identity.Ref{}, err)
+}
+
+// grant says how to permit what a scope permits.
+func (s *Source) grant(scope string) string {
+	key := s.settings.PrivateKey
+	if key == nil {
+		return "give the administrator who owns the API token a role that may read them"
+	}
+	list := "list it in scopes if scopes is set"
+	if usual := defaultScopes(); len(key.Scopes) == 0 && !slices.Contains(usual, scope) {
+		list = "set private_key.scopes to [" + strings.Join(append(usual, scope), ", ") + "]"
+	}
+	return "grant scope " + scope + " to the service app, " + list + ", and give the app an admin role"
 }
 
 // app proves that the app of the settings exists and describes it.

@@ -36,6 +36,7 @@ func Type() connectors.SourceType {
 			},
 			identity.Group: {"displayName": "name"},
 		},
+		Hook: hook(),
 		Open: func(settings any, rt connectors.Runtime) (connectors.Source, error) {
 			s, ok := settings.(*Settings)
 			if !ok {

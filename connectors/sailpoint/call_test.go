@@ -134,7 +134,7 @@ func TestAPIClientWithoutUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	notes := strings.Join(info.Notes, "\n")
-	for _, want := range []string{"3 entitlements", "15 accounts", "state of an aggregation cannot", "access profiles cannot"} {
+	for _, want := range []string{"3 entitlements", "15 accounts", "will not work: the state of an aggregation cannot", "this client could not list them"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("Info does not say %q:\n%s", want, notes)
 		}
@@ -151,7 +151,7 @@ func TestInfo(t *testing.T) {
 	if info.Delta || !strings.Contains(info.Identity, settings.ClientID) || !strings.Contains(info.Identity, sailpointtest.DirectoryName) {
 		t.Errorf("Info is %+v", info)
 	}
-	if notes := strings.Join(info.Notes, "\n"); !strings.Contains(notes, "access profiles could be listed") {
+	if notes := strings.Join(info.Notes, "\n"); !strings.Contains(notes, "access_profiles: true would") {
 		t.Errorf("notes:\n%s", notes)
 	}
 	denied := sailpointtest.DefaultClient()
@@ -162,7 +162,7 @@ func TestInfo(t *testing.T) {
 		t.Errorf("Info of a client without scopes: %v\n%s", err, notes)
 	}
 	got := read(t, open(t, settings), everything())
-	if connectors.ClassOf(got.err) != connectors.Incomplete {
+	if connectors.ClassOf(got.err) != connectors.Forbidden || !strings.Contains(got.err.Error(), "idn:entitlement:read") {
 		t.Errorf("the read ended with %v", got.err)
 	}
 	denied.Denied = []string{"GET /sources"}
@@ -302,6 +302,27 @@ func TestTokenURL(t *testing.T) {
 	read(t, open(t, settings), everything()).complete(t)
 	if asked.Load() > 0 {
 		t.Error("a token was asked for at url in place of token_url")
+	}
+}
+
+// TestPace: what SailPoint allows in ten seconds is never asked for, in no ten
+// seconds; here ten times as fast, with a limit of the same proportions.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	server, settings := tenant(t, entitlements(230))
+	server.Configure(func(o *sailpointtest.Options) { o.RateLimit, o.Window = sailpointtest.RateLimit, time.Second })
+	settings.Limits = sailpoint.Limits{RequestsPerSecond: 90, PageSize: 2}
+	traffic := new(connectors.Traffic)
+	source, err := sailpoint.Open(settings, connectors.Runtime{Log: slog.New(slog.DiscardHandler), Traffic: traffic})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, source, groupsOnly()).complete(t)
+	if n := server.Busiest(); n > sailpointtest.RateLimit || n < sailpointtest.RateLimit/2 {
+		t.Errorf("%d requests in the busiest window, want up to %d", n, sailpointtest.RateLimit)
+	}
+	if n := traffic.Throttled.Load(); n > 0 {
+		t.Errorf("%d requests were throttled", n)
 	}
 }
 

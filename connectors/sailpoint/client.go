@@ -2,6 +2,7 @@ package sailpoint
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -109,6 +110,7 @@ const unknown = -1
 type query struct {
 	target  *url.URL
 	filters string
+	sorters string // "id" where empty
 	limit   int
 	offset  int
 	count   bool
@@ -118,7 +120,7 @@ type query struct {
 func list[T any](ctx context.Context, c *client, q query) (page[T], error) {
 	target := *q.target
 	values := url.Values{
-		"limit": {strconv.Itoa(q.limit)}, "offset": {strconv.Itoa(q.offset)}, "sorters": {"id"},
+		"limit": {strconv.Itoa(q.limit)}, "offset": {strconv.Itoa(q.offset)}, "sorters": {cmp.Or(q.sorters, "id")},
 	}
 	if q.filters != "" {
 		values.Set("filters", q.filters)

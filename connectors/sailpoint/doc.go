@@ -1,10 +1,11 @@
 // Package sailpoint reads users, groups and memberships of one source of a
 // SailPoint Identity Security Cloud tenant: its entitlements of one type are the
-// groups, its accounts are the users.
+// groups, its accounts are the users. Where the settings ask for it, its enabled
+// access profiles are groups too.
 //
 // It is not a place for pacing, retries or status codes (those belong to the
 // transport below it), nor for reshaping attributes (package mapping does that).
-// It does not read identities, roles or access profiles. SailPoint offers no SDK
+// It does not read identities or roles. SailPoint offers no SDK
 // that is used here: paths, paging and decoding are this package's own.
 //
 // # What is read
@@ -19,7 +20,8 @@
 //
 // A membership is an account whose attribute of the entitlement's name holds the
 // entitlement's value. Distinguished names are compared by their parts (RFC 4514),
-// whatever the case and blanks.
+// whatever the case and blanks. An account is a member of an access profile when it
+// holds every one of its entitlements.
 //
 // Accounts that belong to no identity, and those of systems and machines, are
 // left out: they are no people.

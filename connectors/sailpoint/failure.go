@@ -54,10 +54,11 @@ func asError(err error) *connectors.Error {
 }
 
 // whole classes an error that ends a read: whatever became of one request, the
-// read is incomplete, unless nobody will get further with this credential.
+// read is incomplete, unless nobody will get further with this credential, or
+// this credential may not read one of the lists.
 func whole(err error) error {
 	switch connectors.ClassOf(err) {
-	case connectors.Unauthorized, connectors.Expired, connectors.Incomplete:
+	case connectors.Unauthorized, connectors.Forbidden, connectors.Expired, connectors.Incomplete:
 		return err
 	}
 	out := &connectors.Error{Class: connectors.Incomplete, Err: err}

@@ -3,7 +3,6 @@ package sailpoint
 import (
 	"context"
 	"fmt"
-	"net/url"
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
@@ -22,12 +21,12 @@ func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
 	}
 	note := func(format string, args ...any) { info.Notes = append(info.Notes, fmt.Sprintf(format, args...)) }
 	kind := s.settings.entitlementType()
-	groups, refused, err := s.count(ctx, s.address(listEntitlements(), ""), s.entitlementFilter(at))
+	groups, refused, err := s.count(ctx, query{target: s.address(listEntitlements(), ""), filters: s.entitlementFilter(at)})
 	switch {
 	case err != nil:
 		return connectors.SourceInfo{}, err
 	case refused:
-		note("entitlements cannot be listed: give the client the scope idn:entitlement:read")
+		note("will not work: entitlements cannot be listed: give the client the scope idn:entitlement:read")
 	case groups == 0:
 		note("the source has no entitlements of type %q: is entitlement_type right?", kind)
 	case groups > 0:
@@ -41,14 +40,8 @@ func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
 			return connectors.SourceInfo{}, err
 		}
 	}
-	_, refused, err = s.count(ctx, s.address(listAccessProfiles(), ""), equal("source.id", at.id))
-	switch {
-	case connectors.ClassOf(err) == connectors.Unauthorized:
+	if err := s.infoProfiles(ctx, at, note); err != nil {
 		return connectors.SourceInfo{}, err
-	case refused:
-		note("access profiles cannot be listed by this client, as they need a personal access token; they are not read in this release")
-	case err == nil:
-		note("access profiles could be listed with this credential; they are not read in this release")
 	}
 	return info, nil
 }
@@ -58,12 +51,12 @@ func (s *Source) infoAccounts(ctx context.Context, at place, note func(string, .
 		note("accounts are not read: there are no users, and the members of groups are unknown")
 		return nil
 	}
-	n, refused, err := s.count(ctx, s.address(listAccounts(), ""), equal("sourceId", at.id))
+	n, refused, err := s.count(ctx, query{target: s.address(listAccounts(), ""), filters: equal("sourceId", at.id)})
 	switch {
 	case err != nil:
 		return err
 	case refused:
-		note("accounts cannot be listed: give the client the scope idn:accounts:read, or set accounts: false")
+		note("will not work: accounts cannot be listed: give the client the scope idn:accounts:read, or set accounts: false")
 	case n >= 0:
 		note("%d accounts are read; those that are uncorrelated, of systems or of machines are left out", n)
 	}
@@ -79,15 +72,16 @@ func (s *Source) infoAggregation(ctx context.Context, at place, note func(string
 	case connectors.Unauthorized:
 		return rest.Wrap("check permissions", identity.Ref{}, err)
 	case connectors.Forbidden:
-		note("the state of an aggregation cannot be asked for by this client: use a personal access token whose owner is a source administrator, or leave aggregation out")
+		note("will not work: the state of an aggregation cannot be asked for by this client: use a personal access token whose owner is a source administrator, or leave aggregation out")
 	}
 	return nil
 }
 
 // count returns how many rows a list has, unknown where it does not say;
 // refused says that this client may not read it.
-func (s *Source) count(ctx context.Context, target *url.URL, filters string) (int, bool, error) {
-	p, err := list[wireSource](ctx, s.client, query{target: target, filters: filters, limit: 1, count: true})
+func (s *Source) count(ctx context.Context, q query) (int, bool, error) {
+	q.limit, q.count = 1, true
+	p, err := list[wireSource](ctx, s.client, q)
 	switch {
 	case err == nil:
 		return p.total, false, nil

@@ -14,8 +14,13 @@ import (
 	"github.com/scimsync/scimsync/identity"
 )
 
-// maxRows ends a list that has no end.
-const maxRows = 20_000_000
+const (
+	// maxRows ends a list that has no end.
+	maxRows = 20_000_000
+	// maxTails is how often rows may come behind the end of a list while it is
+	// read: one that grows with every request would be read for ever.
+	maxTails = 20
+)
 
 // listing is one whole list and what becomes of its rows.
 type listing[T any] struct {
@@ -23,11 +28,12 @@ type listing[T any] struct {
 	client  *client
 	target  *url.URL
 	filters string
+	sorters string // "id" where empty; an order in which no row changes its place
 	limit   int
 	id      func(T) string
-	// begin is called before the list is read, and again before it is read
-	// once more: what each was given before does not count any more.
-	begin func()
+	// begin is called with 1 before the list is read, and with 2 before it is
+	// read once more: what each was given before does not count any more.
+	begin func(try int)
 	// each is called for every row once. Rows without an id come as they are.
 	each func(T) error
 	// gone is called at the end for every row that was seen in a reading that
@@ -40,7 +46,7 @@ type listing[T any] struct {
 func (l listing[T]) read(ctx context.Context) error {
 	var before *idSet
 	for try := 1; ; try++ {
-		l.begin()
+		l.begin(try)
 		seen, why, err := l.pass(ctx)
 		if err != nil {
 			return rest.Wrap(l.op, identity.Ref{}, err)
@@ -82,7 +88,8 @@ func (l listing[T]) vanished(before, now *idSet) error {
 func (l listing[T]) pass(ctx context.Context) (*idSet, string, error) {
 	seen := newIDSet()
 	first, nameless := unknown, 0
-	q := query{target: l.target, filters: l.filters, limit: l.limit, count: true}
+	largest, tails, behind := 0, 0, false
+	q := query{target: l.target, filters: l.filters, sorters: l.sorters, limit: l.limit, count: true}
 	last, overlap := "", false
 	for {
 		p, err := list[T](ctx, l.client, q)
@@ -108,9 +115,16 @@ func (l listing[T]) pass(ctx context.Context) (*idSet, string, error) {
 			if !l.fresh(items, seen) {
 				return seen, "behind the last page came rows that had been read before (is offset dropped on the way?)", nil
 			}
-			q.offset, q.count, overlap = q.offset-1, false, true
+			q.offset, q.count, overlap, behind = q.offset-1, false, true, true
 			continue
 		}
+		// A server that answers less than was asked for does so on every page.
+		if behind && n < largest {
+			if tails++; tails > maxTails {
+				return seen, "rows keep coming at its end", nil
+			}
+		}
+		largest, behind = max(largest, n), false
 		added := len(items) == 0
 		for _, item := range items {
 			id := l.id(item)

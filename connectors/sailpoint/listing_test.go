@@ -130,6 +130,29 @@ func TestListKeepsMoving(t *testing.T) {
 	}
 }
 
+// TestListKeepsGrowing: a list that gets a row with every request ends all the
+// same, also where no total tells how long it was.
+func TestListKeepsGrowing(t *testing.T) {
+	t.Parallel()
+	for _, hidden := range []bool{false, true} {
+		server, settings := tenant(t, entitlements(23))
+		server.Configure(func(o *sailpointtest.Options) { o.HideTotal = hidden })
+		settings.Limits.PageSize = 5
+		n := 0
+		server.Inject(sailpointtest.Fault{Match: server.Call("GET /entitlements"), MinFires: 1, Effect: sailpointtest.Effect{Do: func() {
+			n++
+			id := fmt.Sprintf("z%06d", n)
+			if err := server.PutEntitlement(sailpointtest.Group(id, id, id)); err != nil {
+				t.Error(err)
+			}
+		}}})
+		got := read(t, open(t, settings), groupsOnly())
+		if connectors.ClassOf(got.err) != connectors.Incomplete || got.checkpoint != nil || !strings.Contains(got.err.Error(), "keep coming") {
+			t.Errorf("the read ended with %v after %d requests", got.err, n)
+		}
+	}
+}
+
 // TestVanishesBetweenReadings: an account that the first reading saw and the
 // second did not is told as gone, and its memberships of the first are none.
 func TestVanishesBetweenReadings(t *testing.T) {

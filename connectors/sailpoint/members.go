@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -15,8 +16,16 @@ import (
 // roster finds the groups an account is in, and keeps the memberships of a read
 // until the list of accounts is proved whole. It holds about twenty bytes for
 // each account and two for each membership.
+//
+// The parts of access profiles that are no groups themselves are known to it, and
+// nothing is said of them.
 type roster struct {
-	groups []string // entitlement ids; their places stand for them below
+	groups []string // ids of entitlements, then of access profiles; their places stand for them below
+	// parts are the places of entitlements that are no groups; placeOf finds
+	// every entitlement by id, and is nil where nobody asks.
+	parts   map[int]bool
+	placeOf map[string]int
+	bundles bundles
 	// byAttribute are the places of the groups by account attribute and value.
 	byAttribute map[string]*values
 	attributes  []string // the keys of byAttribute, in order of appearance
@@ -33,13 +42,22 @@ type roster struct {
 type values struct{ exact, canonical map[string][]int }
 
 func newRoster() *roster {
-	return &roster{byAttribute: map[string]*values{}}
+	return &roster{byAttribute: map[string]*values{}, parts: map[int]bool{}}
 }
 
-// add makes the group known.
+// addPart makes an entitlement known that is no group.
+func (r *roster) addPart(id, attribute, value string) {
+	r.parts[len(r.groups)] = true
+	r.add(id, attribute, value)
+}
+
+// add makes an entitlement known, which is a group.
 func (r *roster) add(id, attribute, value string) {
 	place := len(r.groups)
 	r.groups = append(r.groups, id)
+	if r.placeOf != nil {
+		r.placeOf[id] = place
+	}
 	v := r.byAttribute[attribute]
 	if v == nil {
 		v = &values{exact: map[string][]int{}, canonical: map[string][]int{}}
@@ -88,6 +106,10 @@ func (r *roster) take(id string, attributes any) {
 	}
 	slices.Sort(places)
 	places = slices.Compact(places)
+	places = append(places, r.bundles.held(places)...)
+	if len(r.parts) > 0 {
+		places = slices.DeleteFunc(places, func(place int) bool { return r.parts[place] })
+	}
 	if id == "" {
 		for _, place := range places {
 			r.doubts[place] = "a member came without an id"
@@ -129,24 +151,7 @@ func texts(v any) ([]string, bool) {
 // emit hands on the memberships of the groups that wanted accepts, then closes
 // each of those groups.
 func (r *roster) emit(wanted func(group string) bool, emit func(connectors.Event) error) error {
-	whys := make([]string, len(r.groups))
-	for place := range whys {
-		whys[place] = r.doubts[place]
-	}
-	for _, attribute := range r.attributes {
-		if why := r.ofAttribute[attribute]; why != "" {
-			for _, places := range r.byAttribute[attribute].exact {
-				for _, place := range places {
-					whys[place] = why
-				}
-			}
-		}
-	}
-	if r.doubt != "" {
-		for place := range whys {
-			whys[place] = r.doubt
-		}
-	}
+	whys := r.unknown()
 	group := func(place int) identity.Ref { return identity.Ref{Kind: identity.Group, ID: r.groups[place]} }
 	for id, places := range r.links.all() {
 		for _, place := range places {
@@ -159,7 +164,7 @@ func (r *roster) emit(wanted func(group string) bool, emit func(connectors.Event
 		}
 	}
 	for place, id := range r.groups {
-		if !wanted(id) {
+		if r.parts[place] || !wanted(id) {
 			continue
 		}
 		closing := connectors.Links{Group: group(place), State: connectors.Complete}
@@ -171,6 +176,26 @@ func (r *roster) emit(wanted func(group string) bool, emit func(connectors.Event
 		}
 	}
 	return nil
+}
+
+// unknown says of each place why its members cannot be told; empty where they
+// can.
+func (r *roster) unknown() []string {
+	whys := make([]string, len(r.groups))
+	for _, attribute := range r.attributes {
+		if why := r.ofAttribute[attribute]; why != "" {
+			for _, places := range r.byAttribute[attribute].exact {
+				for _, place := range places {
+					whys[place] = why
+				}
+			}
+		}
+	}
+	r.bundles.unknown(whys)
+	for place := range whys {
+		whys[place] = cmp.Or(r.doubt, r.doubts[place], whys[place])
+	}
+	return whys
 }
 
 // spool is a list of accounts with the places of their groups, packed: the id in

@@ -49,12 +49,16 @@ func (r *reading) run(ctx context.Context) error {
 			return err
 		}
 	}
+	links := r.query.Links && wants(identity.Group) && r.settings.accounts()
 	if wants(identity.Group) {
-		if err := r.allGroups(ctx, r.emit); err != nil {
+		which := groupTypes
+		if links && r.settings.AccessProfiles {
+			which = everyType // an access profile may hold any of them
+		}
+		if err := r.allGroups(ctx, which, r.emit); err != nil {
 			return err
 		}
 	}
-	links := r.query.Links && wants(identity.Group) && r.settings.accounts()
 	if wants(identity.User) || links {
 		send := r.emit
 		if !wants(identity.User) {
@@ -73,18 +77,55 @@ func (r *reading) run(ctx context.Context) error {
 	return nil
 }
 
-// allGroups lists the entitlements and makes them known to the roster.
-func (r *reading) allGroups(ctx context.Context, send func(connectors.Event) error) error {
-	return listing[wireEntitlement]{
+// allGroups lists the entitlements, and the access profiles where they are asked
+// for, and makes them known to the roster.
+func (r *reading) allGroups(ctx context.Context, which types, send func(connectors.Event) error) error {
+	if err := r.allEntitlements(ctx, which, send); err != nil {
+		return err
+	}
+	if !r.settings.AccessProfiles {
+		return nil
+	}
+	return r.allProfiles(ctx, send)
+}
+
+// types are the types of the entitlements that are listed.
+type types int
+
+const (
+	groupTypes types = iota // those that are groups
+	everyType               // all of the source; the others are parts of access profiles
+)
+
+// allEntitlements lists entitlements and makes them known to the roster.
+func (r *reading) allEntitlements(ctx context.Context, which types, send func(connectors.Event) error) error {
+	filters := r.entitlementFilter(r.place)
+	if which == everyType {
+		filters = equal("source.id", r.place.id)
+	}
+	err := listing[wireEntitlement]{
 		op: "list entitlements", client: r.client, target: r.address(listEntitlements(), ""),
-		filters: r.entitlementFilter(r.place), limit: r.settings.pageSize(), id: entitlementID,
-		begin: func() { r.roster, r.foreign = newRoster(), 0 },
+		filters: filters, limit: r.settings.pageSize(), id: entitlementID,
+		begin: func(int) {
+			r.roster, r.foreign = newRoster(), 0
+			if which == everyType {
+				r.roster.placeOf = map[string]int{}
+			}
+		},
 		each: func(e wireEntitlement) error {
-			if !r.ours(e) {
+			switch {
+			case !fromPlace(e.Source, r.place), which == groupTypes && !r.ours(e):
 				r.foreign++
 				return nil
+			case which == everyType && e.Type == nil && entitlementID(e) != "":
+				return send(connectors.Unreadable{
+					Ref: identity.Ref{Kind: identity.Group, ID: entitlementID(e)}, Why: "it does not say of which type it is",
+				})
+			case !r.ours(e):
+				r.roster.addPart(entitlementID(e), text(e.Attribute), text(e.Value))
+				return nil
 			}
-			event := r.groups.group(e)
+			event := r.groups.group(e, r.settings.entitlementType())
 			if _, readable := event.(connectors.Upsert); readable {
 				r.roster.add(entitlementID(e), text(e.Attribute), text(e.Value))
 			}
@@ -94,22 +135,23 @@ func (r *reading) allGroups(ctx context.Context, send func(connectors.Event) err
 			return send(connectors.Gone{Ref: identity.Ref{Kind: identity.Group, ID: id}, Why: identity.CauseGone})
 		},
 	}.read(ctx)
+	return r.scoped(err, "idn:entitlement:read")
 }
 
 // ours reports whether an entitlement is of the source and type that were asked
 // for. What does not say is believed: the filter asked for it.
 func (r *reading) ours(e wireEntitlement) bool {
-	source, told := e.of()
 	kind := text(e.Type)
-	return (!told || source == r.place.id) && (kind == "" || strings.EqualFold(kind, r.settings.entitlementType()))
+	return fromPlace(e.Source, r.place) && (kind == "" || strings.EqualFold(kind, r.settings.entitlementType()))
 }
 
 // allAccounts lists the accounts and lets the roster take their memberships.
 func (r *reading) allAccounts(ctx context.Context, send func(connectors.Event) error) error {
+	again := false
 	err := listing[wireAccount]{
 		op: "list accounts", client: r.client, target: r.address(listAccounts(), ""),
 		filters: equal("sourceId", r.place.id), limit: r.settings.pageSize(), id: accountID,
-		begin: func() { r.roster.begin(); r.skipped = map[string]int{} },
+		begin: func(try int) { r.roster.begin(); r.skipped, again = map[string]int{}, try > 1 },
 		each: func(a wireAccount) error {
 			if id := text(a.SourceID); id != "" && id != r.place.id {
 				r.foreign++
@@ -117,7 +159,11 @@ func (r *reading) allAccounts(ctx context.Context, send func(connectors.Event) e
 			}
 			if why := leftOut(a); why != "" {
 				r.skipped[why]++
-				return nil
+				if !again || accountID(a) == "" {
+					return nil
+				}
+				// The first reading may have taken it for a person's.
+				return send(connectors.Gone{Ref: identity.Ref{Kind: identity.User, ID: accountID(a)}, Why: identity.CauseUnassigned})
 			}
 			r.roster.take(accountID(a), a.Attributes)
 			return send(r.users.user(a))
@@ -127,7 +173,7 @@ func (r *reading) allAccounts(ctx context.Context, send func(connectors.Event) e
 		},
 	}.read(ctx)
 	if err != nil {
-		return err
+		return r.scoped(err, "idn:accounts:read")
 	}
 	r.log.InfoContext(ctx, "accounts that are no person's were left out", "source", r.place.name,
 		"uncorrelated", r.skipped["uncorrelated"], "system", r.skipped["system"], "machine", r.skipped["machine"])

@@ -29,6 +29,17 @@ type (
 		Created     any `json:"created"`
 		Modified    any `json:"modified"`
 	}
+	wireProfile struct {
+		ID           any `json:"id"`
+		Name         any `json:"name"`
+		Description  any `json:"description"`
+		Enabled      any `json:"enabled"`
+		Requestable  any `json:"requestable"`
+		Source       any `json:"source"`
+		Entitlements any `json:"entitlements"`
+		Created      any `json:"created"`
+		Modified     any `json:"modified"`
+	}
 	wireAccount struct {
 		ID              any `json:"id"`
 		Name            any `json:"name"`
@@ -58,21 +69,26 @@ func text(v any) string {
 func sourceID(s wireSource) string           { return text(s.ID) }
 func entitlementID(e wireEntitlement) string { return text(e.ID) }
 func accountID(a wireAccount) string         { return text(a.ID) }
+func profileID(p wireProfile) string         { return text(p.ID) }
 
-// of returns the id of the source an entitlement is from; ok is false where it
-// does not say.
-func (e wireEntitlement) of() (string, bool) {
-	source, _ := e.Source.(map[string]any)
-	id := text(source["id"])
-	return id, id != ""
+// fromPlace reports whether the source an object names is this one. What names
+// none is believed: the filter asked for it.
+func fromPlace(source any, at place) bool {
+	object, _ := source.(map[string]any)
+	id := text(object["id"])
+	return id == "" || id == at.id
 }
 
 // group returns the Upsert of an entitlement, or the Unreadable that shields it.
 // It has no version: modified does not move when members come and go.
-func (p projection) group(e wireEntitlement) connectors.Event {
+// kind is the type it was listed by, which stands where it does not say one.
+func (p projection) group(e wireEntitlement, kind string) connectors.Event {
 	ref := identity.Ref{Kind: identity.Group, ID: entitlementID(e)}
 	if ref.ID == "" {
 		return connectors.Unreadable{Ref: ref, Why: "an entitlement without an id"}
+	}
+	if e.Type == nil {
+		e.Type = kind
 	}
 	fields := map[string]any{
 		"id": ref.ID, "name": e.Name, "attribute": e.Attribute, "value": e.Value, "type": e.Type,

@@ -33,11 +33,15 @@ type Settings struct {
 	EntitlementType string `yaml:"entitlement_type,omitempty" json:"entitlement_type,omitempty" jsonschema:"description=Type of the entitlements that are groups; default group"`
 	// Accounts says whether accounts are read: true when nil. Without them
 	// there are no users, and the members of groups are unknown.
-	Accounts    *bool             `yaml:"accounts,omitempty" json:"accounts,omitempty" jsonschema:"description=Read accounts as users with their memberships; default true"`
-	Aggregation *Aggregation      `yaml:"aggregation,omitempty" json:"aggregation,omitempty" jsonschema:"description=Start an account aggregation and wait for it before each full read"`
-	Expiry      connectors.Expiry `yaml:"expiry,omitempty" json:"expiry,omitzero"`
-	HTTP        connectors.HTTP   `yaml:"http,omitempty" json:"http,omitzero"`
-	Limits      Limits            `yaml:"limits,omitempty" json:"limits,omitzero"`
+	Accounts *bool `yaml:"accounts,omitempty" json:"accounts,omitempty" jsonschema:"description=Read accounts as users with their memberships; default true"`
+	// AccessProfiles says whether the enabled access profiles of the source
+	// are groups too. Their members are the accounts that hold every one of
+	// their entitlements.
+	AccessProfiles bool              `yaml:"access_profiles,omitempty" json:"access_profiles,omitempty" jsonschema:"description=Read the enabled access profiles of the source as groups too; default false"`
+	Aggregation    *Aggregation      `yaml:"aggregation,omitempty" json:"aggregation,omitempty" jsonschema:"description=Start an account aggregation and wait for it before each full read"`
+	Expiry         connectors.Expiry `yaml:"expiry,omitempty" json:"expiry,omitzero"`
+	HTTP           connectors.HTTP   `yaml:"http,omitempty" json:"http,omitzero"`
+	Limits         Limits            `yaml:"limits,omitempty" json:"limits,omitzero"`
 }
 
 // Paths override the paths of single calls. They are whole, below the address of
@@ -79,8 +83,11 @@ const (
 	// maxPage is what every list allows (developer.sailpoint.com, "Standard
 	// Collection Parameters"); 251 is answered 400.
 	maxPage = 250
-	minWait = time.Minute
-	maxWait = 24 * time.Hour
+	// maxProfilePage is what the list of access profiles allows in every
+	// version: 250 in the yearly ones, 50 in beta and older ones.
+	maxProfilePage = 50
+	minWait        = time.Minute
+	maxWait        = 24 * time.Hour
 )
 
 var _ connectors.Validator = (*Settings)(nil)
@@ -121,16 +128,15 @@ func (s *Settings) Validate() []connectors.SettingError {
 	case s.SourceID != "" && !objectID.MatchString(s.SourceID):
 		add("source_id", "%q is not the id of a source: it is 32 letters and digits", s.SourceID)
 	}
+	if s.AccessProfiles && strings.EqualFold(s.EntitlementType, profileType) {
+		add("entitlement_type", "%s is the type that access profiles are given: name the type of the entitlements that are groups", profileType)
+	}
 	if s.Aggregation != nil {
 		if wait := time.Duration(s.Aggregation.Wait); wait < minWait || wait > maxWait {
 			add("aggregation.wait", "%s is out of range: give %s to %s, such as 30m", s.Aggregation.Wait, minWait, maxWait)
 		}
 	}
-	if s.Expiry.At != "" || len(s.Expiry.Warn) > 0 {
-		mistakes = append(mistakes, connectors.SettingError{
-			Key: "expiry", Problem: "warnings before a credential ends are not in this release: remove the key", Unavailable: true,
-		})
-	}
+	mistakes = append(mistakes, s.Expiry.Validate("expiry")...)
 	if s.Limits.RequestsPerSecond < 0 {
 		add("limits.requests_per_second", "cannot be negative; 0 is %d", usualRate)
 	}
@@ -187,6 +193,20 @@ func (s *Settings) entitlementType() string {
 		return defaultType
 	}
 	return s.EntitlementType
+}
+
+// Selection returns what decides which objects are read and which ids they have.
+// How they are reached, under which version of the API and how fresh they are
+// does not: moving to another version is no edit that may cause removals.
+func (s *Settings) Selection() any {
+	tenant := s.URL
+	if u, err := url.Parse(s.URL); err == nil {
+		tenant = strings.ToLower(u.Host)
+	}
+	return map[string]any{
+		"tenant": tenant, "source": s.Source, "source_id": s.SourceID, "entitlement_type": s.entitlementType(),
+		"accounts": s.accounts(), "access_profiles": s.AccessProfiles,
+	}
 }
 
 func (s *Settings) pageSize() int {

@@ -44,12 +44,14 @@ func TestValidate(t *testing.T) {
 			s.Paths = sailpoint.Paths{Sources: "sources", Accounts: "/a/../b", LoadAccounts: "/sources/load", Entitlements: "/x?y", AggregationStatus: "/s/{id}/{x}"}
 		}, []string{"paths.sources", "paths.entitlements", "paths.accounts", "paths.load_accounts", "paths.aggregation_status"}},
 		{"both", func(s *sailpoint.Settings) { s.SourceID = "1" }, []string{"source_id"}},
+		{"a type that is taken", func(s *sailpoint.Settings) { s.AccessProfiles, s.EntitlementType = true, "Access_Profile" }, []string{"entitlement_type"}},
 		{"odd id", func(s *sailpoint.Settings) { s.Source, s.SourceID = "", "../x" }, []string{"source_id"}},
 		{"wait", func(s *sailpoint.Settings) { s.Aggregation = &sailpoint.Aggregation{} }, []string{"aggregation.wait"}},
 		{"wait is fine", func(s *sailpoint.Settings) {
 			s.Aggregation = &sailpoint.Aggregation{Wait: connectors.Duration(30 * time.Minute)}
 		}, nil},
-		{"expiry", func(s *sailpoint.Settings) { s.Expiry.At = "2026-12-31" }, []string{"expiry"}},
+		{"expiry", func(s *sailpoint.Settings) { s.Expiry.At = "2026-12-31" }, nil},
+		{"no date", func(s *sailpoint.Settings) { s.Expiry.At = "soon" }, []string{"expiry.at"}},
 		{"limits", func(s *sailpoint.Settings) {
 			s.Limits = sailpoint.Limits{RequestsPerSecond: -1, Concurrency: -1, PageSize: 251}
 		}, []string{"limits.requests_per_second", "limits.concurrency", "limits.page_size"}},

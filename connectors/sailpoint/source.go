@@ -73,8 +73,9 @@ func Open(s Settings, rt connectors.Runtime) (*Source, error) {
 var errStopped = errors.New("stopped by the consumer")
 
 // Read yields what q asks for. Every read is a full one: a cursor is of class
-// Expired. An error has class Unauthorized where the credential is refused, and
-// Incomplete otherwise. With aggregation in the settings, a read of everything
+// Expired. An error has class Unauthorized where the credential is refused,
+// Forbidden where it may not read one of the lists, and Incomplete otherwise.
+// With aggregation in the settings, a read of everything
 // first starts one and waits for its end.
 func (s *Source) Read(ctx context.Context, q connectors.Query) iter.Seq2[connectors.Event, error] {
 	return func(yield func(connectors.Event, error) bool) {

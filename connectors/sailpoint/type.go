@@ -11,8 +11,9 @@ import (
 //
 // User records are accounts under their own id; identityId names the person they
 // belong to. Their attributes are those of the account schema of the source, so
-// they differ from source to source. Group records are entitlements; type is a
-// copy of sourceSchemaObjectType.
+// they differ from source to source. Group records are entitlements, of which
+// type is a copy of sourceSchemaObjectType, and, where they are asked for, access
+// profiles, of which type is access_profile and attribute and value are empty.
 func Type() connectors.SourceType {
 	return connectors.SourceType{
 		Name:     "sailpoint",
@@ -35,6 +36,7 @@ func Type() connectors.SourceType {
 			},
 			identity.Group: {"displayName": "name"},
 		},
+		Hook: hook(),
 		Open: func(settings any, rt connectors.Runtime) (connectors.Source, error) {
 			s, ok := settings.(*Settings)
 			if !ok {
@@ -68,14 +70,15 @@ func userFields() []identity.Field {
 	}
 }
 
-// groupFields are the fields of a group record (API v2025, schema Entitlement).
+// groupFields are the fields of a group record (API v2025, schemas Entitlement
+// and AccessProfile).
 func groupFields() []identity.Field {
 	return []identity.Field{
 		{Path: "id", Type: identity.String, Always: true},
 		{Path: "name", Type: identity.String, Always: true},
 		{Path: "attribute", Type: identity.String, Always: true},
 		{Path: "value", Type: identity.String, Always: true},
-		{Path: "type", Type: identity.String},
+		{Path: "type", Type: identity.String, Always: true},
 		{Path: "sourceSchemaObjectType", Type: identity.String},
 		{Path: "description", Type: identity.String},
 		{Path: "privileged", Type: identity.Bool},

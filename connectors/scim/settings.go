@@ -68,12 +68,7 @@ func (s *Settings) Validate() []connectors.SettingError {
 	var m mistakes
 	checkURL(&m, "url", s.URL, "https://acme.example.com/scim/v2")
 	s.Auth.validate(&m)
-	if s.Expiry.At != "" || len(s.Expiry.Warn) > 0 {
-		m = append(m, connectors.SettingError{
-			Key: "expiry", Unavailable: true,
-			Problem: "is not available yet in this release: remove the key",
-		})
-	}
+	m = append(m, s.Expiry.Validate("expiry")...)
 	if s.Profile != "" && !known(profileNames(), s.Profile) {
 		m.add("profile", "%s", unknownName("profile", s.Profile, profileNames()))
 	}

@@ -62,8 +62,12 @@ func TestSettingsValidate(t *testing.T) {
 	}
 	s := good()
 	s.Expiry.At = "2026-12-31"
-	if got := s.Validate(); len(got) != 1 || !got[0].Unavailable {
-		t.Errorf("expiry: %v, want one key that is not available", got)
+	if got := s.Validate(); len(got) != 0 {
+		t.Errorf("expiry: %v", got)
+	}
+	s.Expiry.At = "soon"
+	if got := s.Validate(); len(got) != 1 || got[0].Key != "expiry.at" {
+		t.Errorf("expiry: %v, want one mistake at expiry.at", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // maxTop is the largest page a client may ask for.
@@ -213,6 +214,35 @@ func (c *call) servicePrincipal(appID string) {
 		return
 	}
 	c.send(http.StatusOK, out)
+}
+
+// application answers the app registration of a client.
+func (c *call) application(appID string) {
+	c.s.mu.RLock()
+	client, ok := c.s.clients[appID]
+	c.s.mu.RUnlock()
+	if !ok {
+		c.notFound(appID)
+		return
+	}
+	passwords := []map[string]any{}
+	for i, p := range client.Passwords {
+		shown := map[string]any{
+			"customKeyIdentifier": nil, "displayName": "Password", "endDateTime": nil, "hint": nil,
+			"keyId": newID("70e00000", i+1), "secretText": nil, "startDateTime": "2025-01-01T00:00:00Z",
+		}
+		if !p.End.IsZero() {
+			shown["endDateTime"] = p.End.UTC().Format(time.RFC3339Nano)
+		}
+		if p.Hint != "" {
+			shown["hint"] = p.Hint
+		}
+		passwords = append(passwords, shown)
+	}
+	c.send(http.StatusOK, map[string]any{
+		"@odata.context":      c.base + "/v1.0/$metadata#applications(passwordCredentials)/$entity",
+		"passwordCredentials": passwords,
+	})
 }
 
 // assignedTo answers what is assigned to a service principal. An app role of

@@ -28,6 +28,14 @@ type Client struct {
 	Permissions []string
 	// Life is how long its tokens are good; default one hour.
 	Life time.Duration
+	// Passwords are the client secrets as the registration shows them.
+	Passwords []Password
+}
+
+// Password is a client secret of an app registration as the directory shows it.
+type Password struct {
+	Hint string    // the first three characters
+	End  time.Time // zero: null
 }
 
 type grant struct {

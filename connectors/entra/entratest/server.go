@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/scimsync/scimsync/connectors/internal/faulttest"
 )
 
 // DefaultToken is the access token a server accepts when Options name no other;
@@ -92,6 +94,8 @@ const (
 // Server is the tenant. It is an http.Handler, safe for concurrent use, and may
 // be served by Start, by StartTLS or by any other server.
 type Server struct {
+	faulttest.Schedule[Effect]
+
 	mux  *http.ServeMux
 	http *http.Server
 	url  string
@@ -109,9 +113,6 @@ type Server struct {
 	grants map[string]grant
 	rounds map[string]*round
 	serial int
-
-	schedule sync.Mutex // guards faults; a Match may call any other method
-	faults   []*scheduled
 }
 
 type window struct {
@@ -243,8 +244,12 @@ func (s *Server) routes() {
 	api("POST /{tenant}/oauth2/v2.0/token", "", s.token)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		// A pattern cannot hold a name within a segment.
-		if appID, ok := alternateKey(r.URL.Path); ok && r.Method == http.MethodGet {
+		if appID, ok := alternateKey(r.URL.Path, "servicePrincipals"); ok && r.Method == http.MethodGet {
 			s.serve(w, r, v+"servicePrincipals(appId)", ApplicationRead, func(c *call) { c.servicePrincipal(appID) })
+			return
+		}
+		if appID, ok := alternateKey(r.URL.Path, "applications"); ok && r.Method == http.MethodGet {
+			s.serve(w, r, v+"applications(appId)", ApplicationRead, func(c *call) { c.application(appID) })
 			return
 		}
 		s.serve(w, r, r.Method+" "+r.URL.Path, "", func(c *call) {
@@ -254,9 +259,9 @@ func (s *Server) routes() {
 	s.sandboxRoutes()
 }
 
-// alternateKey reads servicePrincipals(appId='ID').
-func alternateKey(path string) (string, bool) {
-	rest, ok := strings.CutPrefix(path, "/v1.0/servicePrincipals(appId='")
+// alternateKey reads COLLECTION(appId='ID').
+func alternateKey(path, collection string) (string, bool) {
+	rest, ok := strings.CutPrefix(path, "/v1.0/"+collection+"(appId='")
 	if !ok {
 		return "", false
 	}
@@ -290,7 +295,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, pattern, permissi
 	h := w.Header()
 	h.Set("Date", c.now.UTC().Format(http.TimeFormat))
 	h.Set("request-id", newID("4e900000", s.next()))
-	if s.strike(c) || !wait(r.Context(), options.Latency) {
+	if s.strike(c) || !faulttest.Wait(r.Context(), options.Latency) {
 		return
 	}
 	if over > 0 {
@@ -334,19 +339,4 @@ func baseURL(r *http.Request) string {
 		return "https://" + r.Host
 	}
 	return "http://" + r.Host
-}
-
-// wait returns false when the client went away first.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -33,7 +33,11 @@ func (s *Server) AssignUser(appID string, u AppUser) error {
 			direct = slices.Insert(direct, at, entry)
 		}
 		a.direct, a.stale = direct, true
-		st.log(now, "application.user_membership.add", row.id, a.id)
+		event := "application.user_membership.add"
+		if found {
+			event = "application.user_membership.update"
+		}
+		st.log(now, event, row.id, a.id)
 		return nil
 	})
 }
@@ -72,9 +76,8 @@ func (s *Server) AssignGroup(appID, groupID string) error {
 			return fmt.Errorf("group %s: %w", groupID, ErrNotFound)
 		}
 		if !slices.ContainsFunc(a.groups, func(ag appGroup) bool { return ag.group == place }) {
-			a.groups = append(slices.Clone(a.groups), appGroup{place, now})
-			a.stale = true
 			st.log(now, "group.application_assignment.add", g.id, a.id)
+			st.watch(now, g.in, func() { a.groups = append(slices.Clone(a.groups), appGroup{place, now}) })
 		}
 		return nil
 	})
@@ -87,26 +90,68 @@ func (s *Server) UnassignGroup(appID, groupID string) error {
 		if !ok {
 			return fmt.Errorf("app %s: %w", appID, ErrNotFound)
 		}
-		before := len(a.groups)
-		a.groups = slices.DeleteFunc(slices.Clone(a.groups), func(ag appGroup) bool { return st.groups[ag.group].id == groupID })
-		if len(a.groups) == before {
+		g, place, ok := st.group(groupID)
+		if !ok || !slices.ContainsFunc(a.groups, func(ag appGroup) bool { return ag.group == place }) {
 			return fmt.Errorf("group %s is not assigned to app %s: %w", groupID, appID, ErrNotFound)
 		}
-		a.stale = true
 		st.log(now, "group.application_assignment.remove", groupID, a.id)
+		st.watch(now, g.in, func() {
+			a.groups = slices.DeleteFunc(slices.Clone(a.groups), func(ag appGroup) bool { return ag.group == place })
+		})
 		return nil
 	})
 }
 
-// unassignEverywhere drops a deactivated user from the apps that are active.
-func (s *store) unassignEverywhere(place int32, now int64) {
+// unassign drops assignments by hand of a user, from apps of these statuses:
+// deactivation ends them in active apps only.
+func (s *store) unassign(place int32, statuses ...string) {
 	for i := range s.apps {
 		a := &s.apps[i]
-		if at, found := slices.BinarySearchFunc(a.direct, place, byPlace); found && a.status == Active {
+		if at, found := slices.BinarySearchFunc(a.direct, place, byPlace); found && slices.Contains(statuses, a.status) {
 			a.direct = slices.Delete(slices.Clone(a.direct), at, at+1)
-			s.log(now, "application.user_membership.remove", s.users[place].id, a.id)
 		}
 	}
+}
+
+// watch makes a change and logs which of the users were assigned to an app, or
+// taken from it, by what it did: Okta tells of everybody, also of those who come
+// and go with a group.
+func (s *store) watch(now int64, places []int32, change func()) {
+	before := make([]bool, 0, len(s.apps)*len(places))
+	for i := range s.apps {
+		for _, place := range places {
+			before = append(before, s.has(&s.apps[i], place))
+		}
+	}
+	change()
+	for i := range s.apps {
+		a := &s.apps[i]
+		a.stale = true
+		for j, place := range places {
+			was, is := before[i*len(places)+j], s.has(a, place)
+			switch {
+			case is && !was:
+				s.log(now, "application.user_membership.add", s.users[place].id, a.id)
+			case was && !is:
+				s.log(now, "application.user_membership.remove", s.users[place].id, a.id)
+			}
+		}
+	}
+}
+
+// has reports whether the user is assigned to the app, by hand or through a
+// group.
+func (s *store) has(a *app, place int32) bool {
+	if _, byHand := slices.BinarySearchFunc(a.direct, place, byPlace); byHand {
+		return true
+	}
+	if u := &s.users[place]; u.deleted || u.status == Deprovisioned {
+		return false
+	}
+	return slices.ContainsFunc(a.groups, func(ag appGroup) bool {
+		_, in := slices.BinarySearch(s.groups[ag.group].in, place)
+		return in
+	})
 }
 
 func byPlace(a assignment, place int32) int { return cmp.Compare(a.user, place) }

@@ -39,7 +39,7 @@ func (s *Server) CreateUser(u User) (string, error) {
 		if err := st.addUser(u); err != nil {
 			return err
 		}
-		st.log(now, "user.lifecycle.create", u.ID, "")
+		st.log(now, "user.lifecycle.create", u.ID)
 		return nil
 	})
 	return u.ID, err
@@ -68,7 +68,7 @@ func (s *Server) UpdateUser(key string, fields map[string]any) error {
 		delete(st.loginAt, before)
 		st.loginAt[after] = place
 		u.login, u.profile, u.updated = login, profile, now
-		st.log(now, "user.account.update_profile", u.id, "")
+		st.log(now, "user.account.update_profile", u.id)
 		return nil
 	})
 }
@@ -86,12 +86,13 @@ func (s *Server) SetStatus(key, status string) error {
 		if at < 0 {
 			return fmt.Errorf("user %s: status %q is none of Okta's", key, status)
 		}
-		st.log(now, statusEvent(u.status, status), u.id, "")
-		u.status, u.updated, u.changed = Statuses()[at], now, now
-		if status == Deprovisioned {
-			st.unassignEverywhere(place, now)
-		}
-		st.staleApps()
+		st.log(now, statusEvent(u.status, status), u.id)
+		st.watch(now, []int32{place}, func() {
+			u.status, u.updated, u.changed = Statuses()[at], now, now
+			if status == Deprovisioned {
+				st.unassign(place, Active)
+			}
+		})
 		return nil
 	})
 }
@@ -104,6 +105,14 @@ func statusEvent(from, to string) string {
 		return "user.lifecycle.suspend"
 	case from == Suspended:
 		return "user.lifecycle.unsuspend"
+	case to == LockedOut:
+		return "user.account.lock"
+	case from == LockedOut && to == Active:
+		return "user.account.unlock_by_admin"
+	case to == PasswordExpired:
+		return "user.account.expire_password"
+	case to == Recovery:
+		return "user.account.reset_password"
 	}
 	return "user.lifecycle.activate"
 }
@@ -115,14 +124,16 @@ func (s *Server) DeleteUser(key string) error {
 		if !ok {
 			return fmt.Errorf("user %s: %w", key, ErrNotFound)
 		}
-		st.unassignEverywhere(place, now)
-		for i := range st.groups {
-			st.groups[i].remove(place, now)
-		}
-		delete(st.loginAt, strings.ToLower(u.login))
-		u.deleted, u.profile = true, nil
-		st.staleApps()
-		st.log(now, "user.lifecycle.delete.initiated", u.id, "")
+		st.log(now, "user.lifecycle.delete.initiated", u.id)
+		st.watch(now, []int32{place}, func() {
+			st.unassign(place, Active, "INACTIVE")
+			for i := range st.groups {
+				st.groups[i].remove(place, now)
+			}
+			delete(st.loginAt, strings.ToLower(u.login))
+			u.deleted, u.profile = true, nil
+		})
+		st.log(now, "user.lifecycle.delete.completed", u.id)
 		return nil
 	})
 }
@@ -139,7 +150,7 @@ func (s *Server) CreateGroup(g Group) (string, error) {
 		if err := st.addGroup(g); err != nil {
 			return err
 		}
-		st.log(now, "group.lifecycle.create", g.ID, "")
+		st.log(now, "group.lifecycle.create", g.ID)
 		return nil
 	})
 	return g.ID, err
@@ -162,7 +173,7 @@ func (s *Server) UpdateGroup(id string, fields map[string]any) error {
 			return err
 		}
 		g.name, g.profile, g.updated = name, profile, now
-		st.log(now, "group.profile.update", g.id, "")
+		st.log(now, "group.profile.update", g.id)
 		return nil
 	})
 }
@@ -174,13 +185,14 @@ func (s *Server) DeleteGroup(id string) error {
 		if !ok {
 			return fmt.Errorf("group %s: %w", id, ErrNotFound)
 		}
-		g.deleted, g.in = true, nil
-		for i := range st.apps {
-			a := &st.apps[i]
-			a.groups = slices.DeleteFunc(a.groups, func(ag appGroup) bool { return ag.group == place })
-		}
-		st.staleApps()
-		st.log(now, "group.lifecycle.delete", g.id, "")
+		st.log(now, "group.lifecycle.delete", g.id)
+		st.watch(now, g.in, func() {
+			g.deleted, g.in = true, nil
+			for i := range st.apps {
+				a := &st.apps[i]
+				a.groups = slices.DeleteFunc(slices.Clone(a.groups), func(ag appGroup) bool { return ag.group == place })
+			}
+		})
 		return nil
 	})
 }
@@ -206,10 +218,11 @@ func (s *Server) member(groupID, key, event string, do func(*group, int32, int64
 		if !ok {
 			return fmt.Errorf("user %s: %w", key, ErrNotFound)
 		}
-		if do(g, place, now) {
-			st.staleApps()
-			st.log(now, event, u.id, g.id)
-		}
+		st.watch(now, []int32{place}, func() {
+			if do(g, place, now) {
+				st.log(now, event, u.id, g.id)
+			}
+		})
 		return nil
 	})
 }
@@ -231,12 +244,6 @@ func (g *group) remove(place int32, now int64) bool {
 		g.members = now
 	}
 	return found
-}
-
-func (s *store) staleApps() {
-	for i := range s.apps {
-		s.apps[i].stale = true
-	}
 }
 
 // merge applies fields to a profile; nil drops a field.

@@ -1,28 +1,16 @@
 package oktatest
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/scimsync/scimsync/connectors/internal/faulttest"
 )
 
-// Fault is something that goes wrong, on schedule.
-type Fault struct {
-	// ID names the fault in Unfired.
-	ID string
-	// Match says which requests it is for; nil means all.
-	Match func(*http.Request) bool
-	// Skip lets that many matching requests pass first.
-	Skip int
-	// Times bounds how often it fires; zero means always.
-	Times int
-	// MinFires is how often it must fire for the test to mean anything.
-	MinFires int
-	// Effect is what happens.
-	Effect Effect
-}
+// Fault is something that goes wrong, on schedule; Server's Inject schedules it.
+type Fault = faulttest.Fault[Effect]
 
 // Effect is what a fault does to a request. The first of Hangup, Throttle,
 // Status and Truncate that is set decides; with none of them the request is
@@ -61,53 +49,6 @@ const (
 	ThrottleConcurrent
 )
 
-type scheduled struct {
-	Fault
-	seen, fired int
-}
-
-// Inject schedules faults, after those already there.
-func (s *Server) Inject(faults ...Fault) {
-	s.schedule.Lock()
-	defer s.schedule.Unlock()
-	for _, f := range faults {
-		s.faults = append(s.faults, &scheduled{Fault: f})
-	}
-}
-
-// ClearFaults drops every fault.
-func (s *Server) ClearFaults() {
-	s.schedule.Lock()
-	defer s.schedule.Unlock()
-	s.faults = nil
-}
-
-// Fired returns how often the fault with that ID has fired.
-func (s *Server) Fired(id string) int {
-	s.schedule.Lock()
-	defer s.schedule.Unlock()
-	fired := 0
-	for _, f := range s.faults {
-		if f.ID == id {
-			fired += f.fired
-		}
-	}
-	return fired
-}
-
-// Unfired names every fault that fired less often than it must.
-func (s *Server) Unfired() []string {
-	s.schedule.Lock()
-	defer s.schedule.Unlock()
-	var names []string
-	for _, f := range s.faults {
-		if f.fired < f.MinFires {
-			names = append(names, fmt.Sprintf("%s: fired %d of %d times", f.ID, f.fired, f.MinFires))
-		}
-	}
-	return names
-}
-
 // Path returns a Match for requests of one path, which may end in * for a
 // prefix, or hold * for one segment.
 func Path(pattern string) func(*http.Request) bool {
@@ -129,17 +70,17 @@ func Path(pattern string) func(*http.Request) bool {
 // strike lets the first fault that is due happen and reports whether the
 // request is answered.
 func (s *Server) strike(c *call) bool {
-	effect, due := s.due(c.r)
+	effect, due := s.Due(c.r)
 	if !due {
 		return false
 	}
-	if !wait(c.r.Context(), effect.Latency) {
+	if !faulttest.Wait(c.r.Context(), effect.Latency) {
 		return true
 	}
 	h := c.w.Header()
 	switch {
 	case effect.Hangup:
-		hangup(c.w)
+		faulttest.Hangup(c.w)
 	case effect.Throttle != NoThrottle:
 		switch effect.Throttle {
 		case ThrottleBare:
@@ -168,55 +109,10 @@ func (s *Server) strike(c *call) bool {
 	case effect.Status != 0:
 		c.fail(failure{status: effect.Status, code: effect.Code, summary: effect.Summary})
 	case effect.Truncate > 0:
-		c.w = &truncating{ResponseWriter: c.w, keep: effect.Truncate}
+		c.w = faulttest.Truncate(c.w, effect.Truncate)
 		return false
 	default:
 		return false
 	}
 	return true
 }
-
-func (s *Server) due(r *http.Request) (Effect, bool) {
-	s.schedule.Lock()
-	defer s.schedule.Unlock()
-	for _, f := range s.faults {
-		if f.Match != nil && !f.Match(r) {
-			continue
-		}
-		f.seen++
-		if f.seen <= f.Skip || f.Times > 0 && f.fired >= f.Times {
-			continue
-		}
-		f.fired++
-		return f.Effect, true
-	}
-	return Effect{}, false
-}
-
-// hangup closes the connection with nothing sent, so that the client reads EOF.
-func hangup(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		_ = conn.Close()
-		return
-	}
-	panic(http.ErrAbortHandler)
-}
-
-// truncating sends a part of an answer and then gives up.
-type truncating struct {
-	http.ResponseWriter
-	keep int
-}
-
-func (t *truncating) Write(p []byte) (int, error) {
-	t.Header().Set("Content-Length", fmt.Sprint(len(p)))
-	if t.keep < len(p) {
-		p = p[:t.keep]
-	}
-	_, _ = t.ResponseWriter.Write(p)
-	_ = http.NewResponseController(t.ResponseWriter).Flush()
-	panic(http.ErrAbortHandler)
-}
-
-// Unwrap lets http.ResponseController reach the writer below.
-func (t *truncating) Unwrap() http.ResponseWriter { return t.ResponseWriter }

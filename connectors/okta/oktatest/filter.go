@@ -8,9 +8,11 @@ import (
 	"time"
 )
 
-// condition is a parsed filter or search expression. lookup returns the value
-// of a property, and whether the object has it.
-type condition func(lookup func(string) (string, bool)) bool
+// condition is a parsed filter or search expression. A lookup returns the values
+// of a property, none where the object lacks it; one that fits is enough.
+type condition func(lookup) bool
+
+type lookup func(property string) []string
 
 // grammar says what an endpoint's expressions may hold.
 type grammar struct {
@@ -67,7 +69,7 @@ func (p *filterParser) or() (condition, error) {
 		var right condition
 		if right, err = p.and(); err == nil {
 			a := left
-			left = func(l func(string) (string, bool)) bool { return a(l) || right(l) }
+			left = func(l lookup) bool { return a(l) || right(l) }
 		}
 	}
 	return left, err
@@ -79,7 +81,7 @@ func (p *filterParser) and() (condition, error) {
 		var right condition
 		if right, err = p.term(); err == nil {
 			a := left
-			left = func(l func(string) (string, bool)) bool { return a(l) && right(l) }
+			left = func(l lookup) bool { return a(l) && right(l) }
 		}
 	}
 	return left, err
@@ -112,7 +114,7 @@ func (p *filterParser) term() (condition, error) {
 		return nil, fmt.Errorf("operator %q is not supported for %s", operator, property)
 	}
 	if operator == "pr" {
-		return func(l func(string) (string, bool)) bool { _, ok := l(property); return ok }, nil
+		return func(l lookup) bool { return len(l(property)) > 0 }, nil
 	}
 	value, err := p.quoted()
 	if err != nil {
@@ -173,10 +175,7 @@ func compare(property, operator, value string) (condition, error) {
 			return order <= 0
 		}
 	}
-	return func(lookup func(string) (string, bool)) bool {
-		v, ok := lookup(property)
-		return ok && test(v)
-	}, nil
+	return func(l lookup) bool { return slices.ContainsFunc(l(property), test) }, nil
 }
 
 // isTime names the properties that compare as times.

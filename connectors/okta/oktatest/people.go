@@ -2,6 +2,7 @@ package oktatest
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"time"
 )
@@ -33,6 +34,16 @@ func (c *call) selection(filter, search grammar) (condition, bool) {
 	return cond, true
 }
 
+// late returns up to which time of change objects are found by their times:
+// ListLag hides what is newer. Other expressions find everything.
+func (c *call) late() int64 {
+	q := c.r.URL.Query()
+	if c.options.ListLag <= 0 || !strings.Contains(q.Get("filter")+q.Get("search"), "pdated") {
+		return math.MaxInt64
+	}
+	return c.now.Add(-c.options.ListLag).Unix()
+}
+
 func (s *Server) listUsers(c *call) {
 	l, ok := c.listing(200, 200)
 	if !ok {
@@ -44,7 +55,8 @@ func (s *Server) listUsers(c *call) {
 	}
 	keep := func(u *user) bool { return u.status != Deprovisioned }
 	if cond != nil {
-		keep = func(u *user) bool { return cond(userLookup(u)) }
+		late := c.late()
+		keep = func(u *user) bool { return u.updated <= late && cond(userLookup(u)) }
 	}
 	if q := strings.ToLower(c.r.URL.Query().Get("q")); q != "" {
 		keep = func(u *user) bool { return strings.HasPrefix(strings.ToLower(u.login), q) }
@@ -115,33 +127,36 @@ func startAfter(places map[string]int32, after string) (int, *failure) {
 	return int(place) + 1, nil
 }
 
-func userLookup(u *user) func(string) (string, bool) {
-	return func(property string) (string, bool) {
+func userLookup(u *user) lookup {
+	return func(property string) []string {
 		switch property {
 		case "status":
-			return u.status, true
+			return []string{u.status}
 		case "id":
-			return u.id, true
+			return []string{u.id}
 		case "profile.login":
-			return u.login, true
+			return []string{u.login}
 		case "lastUpdated":
-			return rfc(u.updated), true
+			return []string{rfc(u.updated)}
 		case "created":
-			return rfc(u.created), true
+			return []string{rfc(u.created)}
 		case "statusChanged":
-			return rfc(u.changed), true
+			return []string{rfc(u.changed)}
 		}
 		return profileLookup(u.profile, property)
 	}
 }
 
-func profileLookup(profile json.RawMessage, property string) (string, bool) {
+func profileLookup(profile json.RawMessage, property string) []string {
 	name, ok := strings.CutPrefix(property, "profile.")
 	if !ok {
-		return "", false
+		return nil
 	}
 	value, err := profileString(profile, name)
-	return value, err == nil
+	if err != nil {
+		return nil
+	}
+	return []string{value}
 }
 
 func rfc(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }

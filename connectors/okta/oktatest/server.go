@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/scimsync/scimsync/connectors/internal/faulttest"
 )
 
 // DefaultToken is the API token a server accepts when Options name no other.
@@ -36,6 +38,15 @@ type Options struct {
 	ConcurrentLimit int
 	// Latency delays every answer.
 	Latency time.Duration
+	// LogLag keeps every second entry of the System Log that much later than it
+	// was published; LogHidden shows it that much later than it was kept, as an
+	// index does that lags. Entries come out of order by either.
+	LogLag, LogHidden time.Duration
+	// LogPage bounds the entries of a page of the System Log; default 1000.
+	LogPage int
+	// ListLag is how long after a change filter and search still answer from
+	// before it: what changed within it is not found by its times.
+	ListLag time.Duration
 	// Now is the server's clock; default time.Now.
 	Now func() time.Time
 }
@@ -58,6 +69,8 @@ const Foreign = "attacker.example.com"
 // Server is the org. It is an http.Handler, safe for concurrent use, and may be
 // served by Start or by any other server.
 type Server struct {
+	faulttest.Schedule[Effect]
+
 	mux  *http.ServeMux
 	http *http.Server
 	url  string
@@ -74,9 +87,6 @@ type Server struct {
 	tokens  map[string]grant
 	spent   map[string]bool // jti seen
 	leaked  int
-
-	schedule sync.Mutex // guards faults; a Match may call any other method
-	faults   []*scheduled
 }
 
 type window struct {
@@ -218,7 +228,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, pattern, scope st
 	if s.strike(c) {
 		return
 	}
-	if !wait(r.Context(), options.Latency) {
+	if !faulttest.Wait(r.Context(), options.Latency) {
 		return
 	}
 	if over {
@@ -285,19 +295,4 @@ func baseURL(r *http.Request) string {
 		return "https://" + r.Host
 	}
 	return "http://" + r.Host
-}
-
-// wait returns false when the client went away first.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -24,6 +24,7 @@ type store struct {
 	appAt map[string]int
 
 	events []event
+	logged int // events ever
 }
 
 type user struct {

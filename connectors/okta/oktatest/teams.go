@@ -24,7 +24,8 @@ func (s *Server) listGroups(c *call) {
 	}
 	keep := func(*group) bool { return true }
 	if cond != nil {
-		keep = func(g *group) bool { return cond(groupLookup(g)) }
+		late := c.late()
+		keep = func(g *group) bool { return max(g.updated, g.members) <= late && cond(groupLookup(g)) }
 	}
 	if q := strings.ToLower(c.r.URL.Query().Get("q")); q != "" {
 		// q cannot be paged: the first 300 are all there is.
@@ -78,21 +79,21 @@ func (s *Server) listMembers(c *call) {
 	})
 }
 
-func groupLookup(g *group) func(string) (string, bool) {
-	return func(property string) (string, bool) {
+func groupLookup(g *group) lookup {
+	return func(property string) []string {
 		switch property {
 		case "id":
-			return g.id, true
+			return []string{g.id}
 		case "type":
-			return g.kind, true
+			return []string{g.kind}
 		case "profile.name":
-			return g.name, true
+			return []string{g.name}
 		case "created":
-			return rfc(g.created), true
+			return []string{rfc(g.created)}
 		case "lastUpdated":
-			return rfc(g.updated), true
+			return []string{rfc(g.updated)}
 		case "lastMembershipUpdated":
-			return rfc(g.members), true
+			return []string{rfc(g.members)}
 		}
 		return profileLookup(g.profile, property)
 	}

@@ -16,7 +16,16 @@ type condition func(lookup func(string) any) bool
 type grammar struct {
 	filters map[string]string // operators, separated by blanks
 	sorters []string
+	plus    plusSign
 }
+
+// plusSign is what a plus sign in a name does to a filter.
+type plusSign int
+
+const (
+	plusFinds        plusSign = iota
+	plusFindsNothing          // documented of access profiles and entitlements
+)
 
 // parseFilter reads filters ("Standard Collection Parameters"): comparisons in
 // lower case joined by and, or, not and parentheses; and binds tighter than or.
@@ -120,6 +129,9 @@ func (p *filterParser) term() (condition, error) {
 	value, err := p.value()
 	if err != nil {
 		return nil, err
+	}
+	if name, ok := value.(string); ok && field == "name" && p.plus == plusFindsNothing && strings.Contains(name, "+") {
+		return func(func(string) any) bool { return false }, nil
 	}
 	return compare(field, operator, value)
 }

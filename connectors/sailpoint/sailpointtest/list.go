@@ -52,6 +52,7 @@ func entitlements() resourceOf[Entitlement] {
 				"requestable": "eq", "created": times, "modified": times, "owner.id": "eq in",
 			},
 			sorters: []string{"id", "name", "created", "modified", "type", "attribute", "value", "source.id", "requestable"},
+			plus:    plusFindsNothing,
 		},
 		table: func(st *store) *table[Entitlement] { return &st.entitlements },
 		field: func(e Entitlement, name string) any {
@@ -153,22 +154,38 @@ func accounts() resourceOf[Account] {
 	}
 }
 
+// profiles are described under listAccessProfiles (API v2025), which cannot be
+// sorted by id.
 func profiles() resourceOf[AccessProfile] {
 	return resourceOf[AccessProfile]{
 		grammar: grammar{
-			filters: map[string]string{"id": "eq in", "name": "eq sw", "source.id": "eq in", "requestable": "eq"},
-			sorters: []string{"id", "name", "created", "modified"},
+			filters: map[string]string{
+				"id": "eq in", "name": "eq sw", "created": "gt ge le", "modified": times, "owner.id": "eq in",
+				"requestable": "eq", "source.id": "eq in",
+			},
+			sorters: []string{"name", "created", "modified"},
+			plus:    plusFindsNothing,
 		},
 		table: func(st *store) *table[AccessProfile] { return &st.profiles },
 		field: func(p AccessProfile, name string) any {
-			return map[string]any{"id": p.ID, "name": p.Name, "source.id": p.SourceID}[name]
+			return map[string]any{
+				"id": p.ID, "name": p.Name, "source.id": p.SourceID, "created": p.Created, "modified": p.Modified, "requestable": true,
+			}[name]
 		},
-		render: func(_ *store, p AccessProfile) map[string]any {
+		render: func(st *store, p AccessProfile) map[string]any {
+			source, _ := st.sources.get(p.SourceID)
 			held := []any{}
 			for _, id := range p.Entitlements {
-				held = append(held, map[string]any{"type": "ENTITLEMENT", "id": id})
+				e, _ := st.entitlements.get(id)
+				held = append(held, map[string]any{"type": "ENTITLEMENT", "id": id, "name": e.Name})
 			}
-			return map[string]any{"id": p.ID, "name": p.Name, "enabled": true, "source": map[string]any{"type": "SOURCE", "id": p.SourceID}, "entitlements": held}
+			return map[string]any{
+				"id": p.ID, "name": p.Name, "description": nullable(p.Description), "enabled": !p.Disabled, "requestable": true,
+				"created": stamp(p.Created), "modified": stamp(p.Modified),
+				"owner":  map[string]any{"type": "IDENTITY", "id": "2c9180a46faadee4016fb4e018c20639", "name": "Sandbox Admin"},
+				"source": map[string]any{"type": "SOURCE", "id": source.ID, "name": source.Name}, "entitlements": held,
+				"accessRequestConfig": nil, "revocationRequestConfig": nil, "segments": []any{}, "provisioningCriteria": nil,
+			}
 		},
 	}
 }
@@ -180,12 +197,24 @@ func (s *Server) listProfiles(c *call)     { page(c, profiles()) }
 func (s *Server) getSource(c *call)        { one(c, sources()) }
 func (s *Server) getEntitlement(c *call)   { one(c, entitlements()) }
 func (s *Server) getAccount(c *call)       { one(c, accounts()) }
+func (s *Server) getProfile(c *call)       { one(c, profiles()) }
+
+// mostRows is what a list answers at a time: 250, and 50 access profiles in the
+// versions before v2024.
+func (c *call) mostRows(name string) int {
+	if name == "GET /access-profiles" && (c.version == "beta" || c.version == "v3") {
+		return 50
+	}
+	return maxLimit
+}
 
 // page answers one page of a list: limit at most 250, offset in rows, filters and
 // sorters of the listed fields only.
 func page[T any](c *call, res resourceOf[T]) {
 	q := c.r.URL.Query()
-	limit, err := number(q.Get("limit"), maxLimit, maxLimit)
+	e, _, _ := c.s.route(c.r)
+	most := c.mostRows(e.name)
+	limit, err := number(q.Get("limit"), most, most)
 	if err != nil {
 		c.fail(invalid("limit " + err.Error()))
 		return
@@ -244,7 +273,7 @@ func selectRows[T any](c *call, res resourceOf[T], keep condition, order func(a,
 
 // ordering reads sorters: fields by commas, a minus sign for descending.
 func ordering[T any](res resourceOf[T], text string) (func(a, b T) int, error) {
-	if text == "" || text == "id" { // the order of the table
+	if text == "" { // the order of the table
 		return nil, nil
 	}
 	fields := strings.Split(text, ",")
@@ -252,6 +281,9 @@ func ordering[T any](res resourceOf[T], text string) (func(a, b T) int, error) {
 		if !slices.Contains(res.grammar.sorters, strings.TrimPrefix(field, "-")) {
 			return nil, fmt.Errorf("sorting by %q is not supported", field)
 		}
+	}
+	if text == "id" { // the order of the table
+		return nil, nil
 	}
 	return func(a, b T) int {
 		for _, field := range fields {

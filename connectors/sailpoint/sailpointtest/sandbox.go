@@ -20,6 +20,8 @@ import (
 //	POST   /sandbox/entitlements/{id}                 {"name":…, "value":…}: rename, move
 //	DELETE /sandbox/entitlements/{id}
 //	PUT    /sandbox/entitlements/{id}/accounts/{account}   DELETE takes it away
+//	POST   /sandbox/access-profiles                   {"id":…, "name":…, "entitlements":[…], "disabled":…}: add or replace
+//	DELETE /sandbox/access-profiles/{id}
 //
 // No credential is asked for, so a request that a web page makes a browser send
 // is refused.
@@ -54,6 +56,13 @@ func (s *Server) sandboxRoutes() {
 	admin("DELETE /sandbox/entitlements/{id}/accounts/{account}", func(r *http.Request, _ change) (any, error) {
 		return nil, s.Revoke(id(r), r.PathValue("account"))
 	})
+	admin("POST /sandbox/access-profiles", func(_ *http.Request, in change) (any, error) {
+		p := Profile(in.ID, in.Name, in.Entitlements...)
+		p.SourceID = cmp.Or(in.SourceID, s.firstSource())
+		p.Disabled = in.Disabled != nil && *in.Disabled
+		return nil, s.PutAccessProfile(p)
+	})
+	admin("DELETE /sandbox/access-profiles/{id}", func(r *http.Request, _ change) (any, error) { return nil, s.RemoveAccessProfile(id(r)) })
 }
 
 // change is the body of a request below /sandbox/.
@@ -64,6 +73,8 @@ type change struct {
 	Value      string         `json:"value"`
 	Disabled   *bool          `json:"disabled"`
 	Attributes map[string]any `json:"attributes"`
+	// Entitlements are those of an access profile.
+	Entitlements []string `json:"entitlements"`
 }
 
 // apply makes the change to an account.
@@ -125,6 +136,7 @@ type Summary struct {
 	Entitlements int            `json:"entitlements"`
 	Accounts     int            `json:"accounts"`
 	Disabled     int            `json:"disabled"`
+	Profiles     int            `json:"accessProfiles"`
 	Requests     map[string]int `json:"requests"`
 }
 
@@ -136,6 +148,7 @@ func (s *Server) summary() Summary {
 		sum.Sources = append(sum.Sources, fmt.Sprintf("%s %s", c.ID, c.Name))
 	}
 	sum.Entitlements, sum.Accounts = len(s.store.entitlements.rows), len(s.store.accounts.rows)
+	sum.Profiles = len(s.store.profiles.rows)
 	for _, a := range s.store.accounts.rows {
 		if a.Disabled {
 			sum.Disabled++

@@ -10,10 +10,13 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/scimsync/scimsync/connectors/internal/faulttest"
 )
 
 // Options are the server's behaviour. The zero value is a healthy tenant.
@@ -50,6 +53,8 @@ const RateLimit = 100
 // Server is the tenant. It is an http.Handler, safe for concurrent use, and may
 // be served by Start or by any other server.
 type Server struct {
+	faulttest.Schedule[Effect]
+
 	sandbox *http.ServeMux
 	http    *http.Server
 	url     string
@@ -65,14 +70,13 @@ type Server struct {
 	tokens       map[string]grant
 	issued       int
 	aggregations map[string]*aggregation
-
-	schedule sync.Mutex // guards faults; a Match may call any other method
-	faults   []*scheduled
 }
 
+// window holds the times of the requests that were let in, no older than the
+// window is long.
 type window struct {
-	until time.Time
-	used  int
+	times []time.Time
+	most  int // at any time
 }
 
 // New returns a server over the world, which it refuses when it contradicts
@@ -241,6 +245,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /accounts":                         {needs: either, answer: s.listAccounts},
 		"GET /accounts/{id}":                    {needs: either, answer: s.getAccount},
 		"GET /access-profiles":                  {needs: user, answer: s.listProfiles},
+		"GET /access-profiles/{id}":             {needs: user, answer: s.getProfile},
 		"POST /sources/{id}/load-accounts":      {needs: either, answer: s.loadAccounts},
 		"GET /account-aggregations/{id}/status": {needs: user, answer: s.aggregationStatus},
 	}
@@ -264,7 +269,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if options.Deprecated {
 		w.Header().Set("X-Deprecated", "true")
 	}
-	if s.strike(c) || !wait(r.Context(), options.Latency) {
+	if s.strike(c) || !faulttest.Wait(r.Context(), options.Latency) {
 		return
 	}
 	if e.needs != anybody {
@@ -285,23 +290,36 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // admit counts the request against the limit of its client and version.
+// The window slides: no stretch of its length holds more.
 func (s *Server) admit(c *call) (time.Duration, bool) {
-	if c.options.RateLimit <= 0 {
-		return 0, false
-	}
 	s.state.Lock()
 	defer s.state.Unlock()
 	key := c.grant.client + " " + c.version
 	win := s.windows[key]
-	if win == nil || !c.now.Before(win.until) {
-		win = &window{until: c.now.Add(cmp.Or(c.options.Window, 10*time.Second))}
+	if win == nil {
+		win = &window{}
 		s.windows[key] = win
 	}
-	if win.used >= c.options.RateLimit {
-		return win.until.Sub(c.now), true
+	length := cmp.Or(c.options.Window, 10*time.Second)
+	win.times = slices.DeleteFunc(win.times, func(t time.Time) bool { return c.now.Sub(t) >= length })
+	if limit := c.options.RateLimit; limit > 0 && len(win.times) >= limit {
+		return win.times[0].Add(length).Sub(c.now), true
 	}
-	win.used++
+	win.times = append(win.times, c.now)
+	win.most = max(win.most, len(win.times))
 	return 0, false
+}
+
+// Busiest returns the most requests of one client to one version of the API that
+// were let in within any Window, the token endpoint aside.
+func (s *Server) Busiest() int {
+	s.state.Lock()
+	defer s.state.Unlock()
+	most := 0
+	for _, win := range s.windows {
+		most = max(most, win.most)
+	}
+	return most
 }
 
 // throttle answers 429. Retry-After is in seconds, and zero leaves it out.
@@ -310,19 +328,4 @@ func (c *call) throttle(after time.Duration) {
 		c.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
 	}
 	c.fail(failure{status: http.StatusTooManyRequests, code: "429.0 Too Many Requests", text: " Rate Limit Exceeded. "})
-}
-
-// wait returns false when the client went away first.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -92,7 +92,24 @@ func newStore(w World) (*store, error) {
 		}
 		st.accounts.rows[i] = settledAccount(a, Epoch())
 	}
+	for i, p := range st.profiles.rows {
+		if _, ok := st.sources.get(p.SourceID); !ok {
+			return nil, fmt.Errorf("access profile %s is of source %q, which does not exist", p.ID, p.SourceID)
+		}
+		st.profiles.rows[i] = settledProfile(p, Epoch())
+	}
 	return st, nil
+}
+
+func settledProfile(p AccessProfile, now time.Time) AccessProfile {
+	p.Entitlements = slices.Clone(p.Entitlements)
+	if p.Created.IsZero() {
+		p.Created = now
+	}
+	if p.Modified.IsZero() {
+		p.Modified = p.Created
+	}
+	return p
 }
 
 func settledEntitlement(e Entitlement, now time.Time) Entitlement {
@@ -140,6 +157,32 @@ func (s *Server) PutEntitlement(e Entitlement) error {
 	}
 	e.Modified = s.now()
 	s.store.entitlements.put(settledEntitlement(e, s.now()))
+	return nil
+}
+
+// PutAccessProfile adds an access profile or replaces the one with its id, whose
+// time of creation stays.
+func (s *Server) PutAccessProfile(p AccessProfile) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.store.sources.get(p.SourceID); !ok || p.ID == "" {
+		return fmt.Errorf("access profile %q of source %q: an id and a source that exists are needed", p.ID, p.SourceID)
+	}
+	if old, ok := s.store.profiles.get(p.ID); ok {
+		p.Created = old.Created
+	}
+	p.Modified = s.now()
+	s.store.profiles.put(settledProfile(p, s.now()))
+	return nil
+}
+
+// RemoveAccessProfile takes an access profile away.
+func (s *Server) RemoveAccessProfile(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.store.profiles.remove(id) {
+		return fmt.Errorf("access profile %s: %w", id, ErrNotFound)
+	}
 	return nil
 }
 

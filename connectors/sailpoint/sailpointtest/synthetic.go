@@ -15,7 +15,8 @@ import (
 // DN, and an account with one membership may hold it as a text instead of a list.
 // One person in 32 is disabled. Beyond the people there are, from ten on, an
 // account that is uncorrelated, one of a system and one of a machine, and beyond
-// the groups two entitlements of another type.
+// the groups two entitlements of another type and, from four groups on, three
+// access profiles, one of which is not enabled.
 func Synthetic(users, groups, memberships int, seed uint64) World {
 	r := rand.New(rand.NewPCG(seed, 0x5a11))
 	w := World{Sources: []Connection{Directory()}}
@@ -48,6 +49,19 @@ func Synthetic(users, groups, memberships int, seed uint64) World {
 			w.Entitlements = append(w.Entitlements, Entitlement{
 				ID: objectID(r, groups+i), SourceID: DirectoryID, Type: "privilege", Attribute: "privileges", Value: name, Name: name,
 			})
+		}
+	}
+	if groups >= 4 {
+		ids := make([]string, groups)
+		for i := range ids {
+			ids[i] = w.Entitlements[i].ID
+		}
+		retired := Profile(objectID(r, 2), "Retired bundle", ids[2])
+		retired.Disabled = true
+		w.AccessProfiles = []AccessProfile{
+			Profile(objectID(r, 0), "Data basics", ids[0], ids[1]),
+			Profile(objectID(r, 1), `Labs + "Stewards"`, ids[1], ids[3]),
+			retired,
 		}
 	}
 	return w

@@ -55,10 +55,14 @@ type Account struct {
 	Modified            time.Time
 }
 
-// AccessProfile is a bundle of entitlements of one source.
+// AccessProfile is a bundle of entitlements of one source. The times default to
+// Epoch.
 type AccessProfile struct {
 	ID, SourceID, Name string
+	Description        string
+	Disabled           bool
 	Entitlements       []string // ids
+	Created, Modified  time.Time
 }
 
 // Epoch is the time at which objects of a world were made that say no other.
@@ -93,6 +97,11 @@ func Person(id, mail, first, last string, memberOf ...string) Account {
 			"displayName": first + " " + last, "memberOf": held,
 		},
 	}
+}
+
+// Profile returns an access profile of the directory.
+func Profile(id, name string, entitlements ...string) AccessProfile {
+	return AccessProfile{ID: id, SourceID: DirectoryID, Name: name, Entitlements: entitlements}
 }
 
 func (e Entitlement) clone() Entitlement {

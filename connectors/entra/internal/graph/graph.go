@@ -20,6 +20,7 @@ import (
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoft/kiota-abstractions-go/authentication"
 	kiota "github.com/microsoft/kiota-http-go"
+	"github.com/microsoftgraph/msgraph-sdk-go/applicationswithappid"
 	"github.com/microsoftgraph/msgraph-sdk-go/groups"
 	"github.com/microsoftgraph/msgraph-sdk-go/serviceprincipals"
 	"github.com/microsoftgraph/msgraph-sdk-go/serviceprincipalswithappid"
@@ -163,6 +164,13 @@ func (c *Client) TransitiveGroups(ctx context.Context, id string, o Options) (Re
 // ServicePrincipal asks for the enterprise application with that appId.
 func (c *Client) ServicePrincipal(ctx context.Context, appID string, o Options) (Request, error) {
 	info, err := serviceprincipalswithappid.NewServicePrincipalsWithAppIdRequestBuilderInternal(c.path(), c.adapter, &appID).
+		ToGetRequestInformation(ctx, nil)
+	return build(info, err, o)
+}
+
+// Application asks for the app registration with that appId.
+func (c *Client) Application(ctx context.Context, appID string, o Options) (Request, error) {
+	info, err := applicationswithappid.NewApplicationsWithAppIdRequestBuilderInternal(c.path(), c.adapter, &appID).
 		ToGetRequestInformation(ctx, nil)
 	return build(info, err, o)
 }
