@@ -24,6 +24,9 @@ type verdict struct {
 	// skip says why nothing is done; undecided, that a person must look.
 	skip      string
 	undecided bool
+	// policy and exists say what matching.existing leaves alone.
+	policy configs.Existing
+	exists string
 }
 
 func skipped(format string, args ...any) verdict { return verdict{skip: fmt.Sprintf(format, args...)} }
@@ -34,6 +37,9 @@ func undecided(format string, args ...any) verdict {
 
 // match finds the live counterpart of one source object in scope.
 func (a *Agent) match(ctx context.Context, c *Cycle, j ledger.Joined) (verdict, error) {
+	if isBundle(j.Desired.Ref) {
+		return a.matchBundle(ctx, c, j)
+	}
 	stranger := verdict{hold: plan.Stranger}
 	if j.Owned != nil {
 		if j.Live != nil {
@@ -104,7 +110,7 @@ func (a *Agent) stranger(ctx context.Context, c *Cycle, d ledger.Desired, live i
 // succeed decides whether d takes over the account of another source object that
 // carries the same name: a re-hire, or a name that passes from one to another.
 func (a *Agent) succeed(ctx context.Context, c *Cycle, d ledger.Desired, from identity.Ref, live identity.Entry, path string) (verdict, bool, error) {
-	earlier, found, err := c.scratch.DesiredOf(ctx, from)
+	earlier, found, err := a.desiredOf(ctx, c, from)
 	if err != nil {
 		return verdict{}, false, err
 	}
@@ -136,6 +142,20 @@ func (a *Agent) succeed(ctx context.Context, c *Cycle, d ledger.Desired, from id
 		return undecided("its name belongs to the account of %s, and nothing proves it is the same person: %s", from, why), true, nil
 	}
 	return verdict{hold: plan.Successor, live: &live, predecessor: from}, true, nil
+}
+
+// desiredOf returns a source object as the plan sees it, also where the plan is
+// not about it.
+func (a *Agent) desiredOf(ctx context.Context, c *Cycle, ref identity.Ref) (ledger.Desired, bool, error) {
+	d, found, err := c.scratch.DesiredOf(ctx, ref)
+	if err != nil || found || !c.narrow() {
+		return d, found, err
+	}
+	m, found, err := a.Ledger.Mirror(a.Sync.Source.Name).Record(ctx, ref)
+	if err != nil || !found || m.State == ledger.StateGone {
+		return ledger.Desired{}, false, err
+	}
+	return a.desired(m, c.profile()), true, nil
 }
 
 // deletesLeavers reports whether some leavers of the kind are deleted.
@@ -180,7 +200,9 @@ func (a *Agent) existing(d ledger.Desired, live identity.Entry, path string) ver
 		return verdict{hold: plan.Matched, live: &live, adopted: true}
 	case configs.ReportExisting, configs.NotifyExisting, configs.SkipExisting:
 	}
-	return skipped("exists at the target as %s (same %s); existing is %s", live.TargetID, path, policy)
+	v := skipped("exists at the target as %s (same %s); existing is %s", live.TargetID, path, policy)
+	v.policy, v.exists = policy, live.TargetID
+	return v
 }
 
 // claim makes sure that a target object stands in one place of the plan.

@@ -10,7 +10,7 @@ type Credential struct {
 	// Expires is when it ends; zero where nobody can tell.
 	Expires time.Time
 	// Warn are the times before the end at which to tell of it, negative ones
-	// after it; nil is the default.
+	// after it; nil is the default, and none at all means never.
 	Warn []time.Duration
 }
 

@@ -17,12 +17,6 @@ type HTTP struct {
 	Headers    map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
 }
 
-// Expiry says when a credential ends and when to warn, under the key expiry.
-type Expiry struct {
-	At   string     `yaml:"at,omitempty" json:"at,omitempty"` // date, 2026-12-31, or RFC 3339 time
-	Warn []Duration `yaml:"warn,omitempty" json:"warn,omitempty"`
-}
-
 // Duration is a time.Duration that is written as Go does, and with d for days.
 type Duration time.Duration
 

@@ -12,14 +12,15 @@ const pruneRows = 5000
 
 // Pruned says what Prune forgot.
 type Pruned struct {
-	Runs, Changes, Tombstones int64
+	Runs, Changes, Tombstones, Told int64
 }
 
 // Prune forgets the history before a time: runs that finished before it, with
-// their journal, and objects that have been gone since before it. It keeps the
-// last run of every sync, every intent without an outcome, and every gone object
-// that is still owned or not in step. A run that crashed counts as finished when
-// it started, once its intents are settled.
+// their journal, objects that have been gone since before it, and what was told
+// before it and has not been found to stand since. It keeps the last run of every
+// sync, every intent without an outcome, and every gone object that is still owned
+// or not in step. A run that crashed counts as finished when it started, once its
+// intents are settled.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (Pruned, error) {
 	var out Pruned
 	at := millis(before)
@@ -32,6 +33,7 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (Pruned, error) {
 	}{
 		{&out.Changes, `DELETE FROM change WHERE (run, seq) IN (SELECT run, seq FROM change WHERE run IN (SELECT id FROM run WHERE ` + old + `) LIMIT ?2)`},
 		{&out.Runs, `DELETE FROM run WHERE id IN (SELECT id FROM run WHERE ` + old + ` LIMIT ?2)`},
+		{&out.Told, `DELETE FROM told WHERE key IN (SELECT key FROM told WHERE at < ?1 LIMIT ?2)`},
 	} {
 		if err := l.prune(ctx, p.count, p.query, at, pruneRows); err != nil {
 			return out, err

@@ -34,13 +34,15 @@ type Route struct {
 	Batch  Batch    `yaml:"batch,omitempty"`  // default run
 }
 
-// wants reports whether a kind of event is to be told.
+// Wants reports whether a kind of event is to be told.
+func (r Route) Wants(kind Kind) bool { return len(r.Events) == 0 || slices.Contains(r.Events, kind) }
+
+// wants reports whether an event is to be told.
 func (r Route) wants(e Event) bool {
-	kind := e.Kind
-	if kind == Recovered {
-		kind = e.Closes
+	if e.Kind == Recovered {
+		return r.Wants(e.Closes)
 	}
-	return len(r.Events) == 0 || slices.Contains(r.Events, kind)
+	return r.Wants(e.Kind)
 }
 
 // Dispatcher turns events into messages: who hears about which, what is new to
@@ -70,9 +72,10 @@ func NewDispatcher(notifiers map[string]Notifier, memory Memory, now func() time
 	return d
 }
 
-// Report tells what the plan of a finished whole cycle gives to tell, and what
-// it closes. For a run of single objects, Dispatch what FromPlan returns.
-func (d *Dispatcher) Report(ctx context.Context, r Route, p *plan.Plan) error {
+// Report tells what the plan of a finished whole cycle gives to tell, what it
+// closes, and more, such as a Recover, in the same message. For a run of single
+// objects, Dispatch what FromPlan returns.
+func (d *Dispatcher) Report(ctx context.Context, r Route, p *plan.Plan, more ...Event) error {
 	events, err := FromPlan(p)
 	if err != nil {
 		return err
@@ -85,7 +88,7 @@ func (d *Dispatcher) Report(ctx context.Context, r Route, p *plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	return d.Dispatch(ctx, r, p.Sync, append(closed, events...))
+	return d.Dispatch(ctx, r, p.Sync, slices.Concat(more, closed, events))
 }
 
 // Open returns what was told to the route's notifiers about failures and held

@@ -89,6 +89,57 @@ func TestHeldAndReleased(t *testing.T) {
 	}
 }
 
+// A delta cycle looks at what changed: what it does not mention still stands.
+func TestDeltaClosesWhatItProves(t *testing.T) {
+	t.Parallel()
+	h := build(t, InMemory(), everyone())
+	a, b := kept(identity.Deactivate, user("a"), "a"), kept(identity.RemoveMembers, group("g"), "g", "u1")
+	fails := did(identity.Update, user("u9"), "eve", plan.Failed, "400 bad title")
+	expect(t, "held and failed", h.report(t, ran("r1", plan.Full, a, b, fails)), "1 failed, 2 changes held by a guard")
+	expect(t, "nothing mentioned", h.report(t, ran("r2", plan.Delta)))
+	expect(t, "others are held", h.report(t, ran("r3", plan.Delta, kept(identity.Delete, user("c"), "c"))), "1 change held by a guard: c")
+
+	released := a
+	released.Held, released.Outcome = "", plan.Applied
+	expect(t, "one was done", h.report(t, ran("r4", plan.Delta, released)))
+	expect(t, "held anew", h.report(t, ran("r5", plan.Delta, a)), "1 change held by a guard: a")
+	expect(t, "held since the beginning", h.report(t, ran("r6", plan.Delta, b)))
+
+	// The ledger knows what the plan does not show.
+	over := Recover("ad-groups", "r7", Held, noon)
+	expect(t, "all is over", h.report(t, ran("r7", plan.Delta, released), over), "nothing is held any more")
+	expect(t, "and stays so", h.report(t, ran("r8", plan.Delta), over))
+	expect(t, "the failure stands", h.report(t, ran("r9", plan.Delta, fails)))
+	expect(t, "until it is mended", h.report(t, ran("r10", plan.Delta, did(identity.Update, user("u9"), "eve", plan.Applied, ""))),
+		"1 recovered: eve")
+}
+
+// What a run says about its sync is in the same message as what it did.
+func TestOneMessageOfARun(t *testing.T) {
+	t.Parallel()
+	h := build(t, InMemory(), everyone())
+	expect(t, "fails", h.dispatch(t, RunFailed("ad-groups", "r1", errors.New("no answer"), noon)), "run failed: no answer")
+	expect(t, "recovers and creates", h.report(t, ran("r2", plan.Full, did(identity.Create, group("g1"), "Finance", plan.Applied, "")),
+		Recover("ad-groups", "r2", Failed, noon)), "1 group created, runs again")
+}
+
+// A memory that drops what is old never drops what stands.
+func TestWhatStandsIsKeptInMind(t *testing.T) {
+	t.Parallel()
+	memory := InMemory()
+	h := build(t, memory, everyone())
+	fails := did(identity.Update, user("u1"), "ada", plan.Failed, "400 bad title")
+	expect(t, "fails", h.report(t, ran("r1", plan.Full, fails)), "1 failed: ada")
+	later := noon.Add(100 * wholeDay)
+	h.Dispatcher.now = func() time.Time { return later }
+	expect(t, "stands", h.report(t, ran("r2", plan.Full, fails)))
+	for key, at := range memory.(*volatile).told {
+		if !at.Equal(later) {
+			t.Errorf("%s was told at %s, and stood at %s", key, at, later)
+		}
+	}
+}
+
 func TestWholeRuns(t *testing.T) {
 	t.Parallel()
 	h := build(t, InMemory(), everyone())

@@ -51,7 +51,7 @@ func messages(t *testing.T) map[string]Message {
 	hear("known", func(h house) {
 		report(h, sample())
 		more := sample()
-		more.Skipped = append(more.Skipped, plan.Skipped{Ref: group("g9"), Name: "Legal", Why: "exists at the target as T9 (same displayName); existing is notify"})
+		more.Skipped = append(more.Skipped, plan.Skipped{Ref: group("g9"), Name: "Legal", Why: "exists at the target as T9 (same displayName); existing is notify", Policy: "notify", TargetID: "T9"})
 		report(h, more)
 	})
 	hear("many", func(h house) {

@@ -14,6 +14,7 @@ type news struct {
 	known int        // objects that were told before
 	keys  []string   // to remember
 	drop  [][]string // to forget, by object of a recovered event
+	seen  []string   // what was told before and still stands
 }
 
 // size counts the objects, or 0 for an event about the sync.
@@ -49,6 +50,7 @@ func (d *Dispatcher) fresh(ctx context.Context, name string, events []Event) ([]
 	}
 	taken := map[string]bool{}
 	var out []news
+	var standing []string
 	for _, e := range events {
 		var n news
 		var err error
@@ -60,8 +62,15 @@ func (d *Dispatcher) fresh(ctx context.Context, name string, events []Event) ([]
 		if err != nil {
 			return nil, err
 		}
+		standing = append(standing, n.seen...)
 		if len(n.keys)+len(n.forget()) > 0 {
 			out = append(out, n)
+		}
+	}
+	if len(standing) > 0 {
+		// A memory drops what is old, which what still stands is not.
+		if err := d.memory.Remember(ctx, standing, d.now()); err != nil {
+			d.log.Warn("what was told and still stands may be told again", "notifier", name, "err", err)
 		}
 	}
 	return out, nil
@@ -100,6 +109,7 @@ func (d *Dispatcher) unheard(ctx context.Context, name string, e Event, taken ma
 			return news{}, err
 		case seen:
 			n.known += weight
+			n.seen = append(n.seen, key)
 			continue
 		case i < len(e.Objects):
 			n.event.Objects = append(n.event.Objects, e.Objects[i])

@@ -41,11 +41,13 @@ func FromPlan(p *plan.Plan) ([]Event, error) {
 		}
 	}
 	for _, s := range p.Skipped {
-		switch why, left := leftAlone(s); {
+		switch {
 		case s.Undecided:
 			failed.add(Object{Ref: s.Ref, Name: s.Name, Detail: s.Why, Condition: failedCondition(s.Ref, s.Why)})
-		case left:
-			exists.add(Object{Ref: s.Ref, Name: s.Name, Detail: why, Condition: about(s.Ref) + fingerprint(why)})
+		case leftAlone(s):
+			// The policy is the reader's own, and says nothing new.
+			detail := strings.TrimSuffix(s.Why, "; existing is "+s.Policy)
+			exists.add(Object{Ref: s.Ref, Name: s.Name, Detail: detail, Condition: about(s.Ref) + fingerprint(s.TargetID)})
 		}
 	}
 	held.event.Text = trips(p.Guard)
@@ -62,9 +64,12 @@ func FromPlan(p *plan.Plan) ([]Event, error) {
 // given the plan of a whole cycle (not of one for single objects), applied:
 //
 //	a failure      its object was changed without a failure; in a full cycle also: nothing is left to do about it
-//	what was held  it is not held any more
+//	what was held  in a full cycle: it is not held any more; else: it was done
+//
+// A delta cycle looks at what has changed and proves nothing about the rest:
+// where the ledger knows that nothing is held any more, Recover says so.
 func Recoveries(p *plan.Plan, open []string) ([]Event, error) {
-	state := standing{objects: map[identity.Ref]*verdict{}, held: map[string]bool{}}
+	state := standing{objects: map[identity.Ref]*verdict{}, held: map[string]fate{}}
 	for _, key := range open {
 		state.expect(key)
 	}
@@ -87,11 +92,20 @@ func Recoveries(p *plan.Plan, open []string) ([]Event, error) {
 type standing struct {
 	objects  map[identity.Ref]*verdict
 	order    []identity.Ref
-	held     map[string]bool // open conditions, true while they stand
+	held     map[string]fate // of open conditions
 	rest     bool            // failures beyond the listed ones are open
 	heldNow  int
 	failures int
 }
+
+// fate is what the plan shows of a change that was held.
+type fate int
+
+const (
+	unseen fate = iota
+	stillHeld
+	done
+)
 
 // verdict is what the plan shows of an object that had failed.
 type verdict struct {
@@ -104,7 +118,7 @@ func (st *standing) expect(key string) {
 	kind, condition, _ := strings.Cut(key, "/")
 	switch Kind(kind) {
 	case Held:
-		st.held[condition] = false
+		st.held[condition] = unseen
 	case Failed:
 		if strings.HasPrefix(condition, overflow) {
 			st.rest = true
@@ -127,9 +141,15 @@ func (st *standing) object(ref identity.Ref, judge func(*verdict)) {
 func (st *standing) step(s plan.Step) {
 	if s.Held != "" {
 		st.heldNow++
-		if condition := heldCondition(s); len(st.held) > 0 {
-			if _, open := st.held[condition]; open {
-				st.held[condition] = true
+	}
+	if len(st.held) > 0 {
+		condition := heldCondition(s)
+		if _, open := st.held[condition]; open {
+			switch {
+			case s.Held != "":
+				st.held[condition] = stillHeld
+			case s.Outcome == plan.Applied || s.Outcome == plan.Unverified:
+				st.held[condition] = done
 			}
 		}
 	}
@@ -170,13 +190,13 @@ func (st *standing) close(p *plan.Plan) []Event {
 	}
 	switch released := base; {
 	case len(st.held) == 0:
-	case st.heldNow == 0:
+	case st.heldNow == 0 && p.Cycle == plan.Full:
 		released.Closes = Held
 		out = append(out, released)
 	default:
 		released.Closes, released.quiet = Held, true
-		for condition, stands := range st.held {
-			if !stands {
+		for condition, f := range st.held {
+			if f == done || f == unseen && p.Cycle == plan.Full {
 				released.Objects = append(released.Objects, Object{Condition: condition})
 			}
 		}
@@ -266,18 +286,9 @@ func createdDetail(s plan.Step) string {
 	return ""
 }
 
-// leftAlone reports whether policy left a group alone because it exists, and
-// why without the policy. The agent says so in the words of its reason.
-func leftAlone(s plan.Skipped) (string, bool) {
-	if s.Undecided || s.Ref.Kind != identity.Group || !strings.HasPrefix(s.Why, "exists at the target") {
-		return "", false
-	}
-	for _, policy := range [...]string{"; existing is notify", "; existing is skip"} {
-		if why, ok := strings.CutSuffix(s.Why, policy); ok {
-			return why, true
-		}
-	}
-	return "", false
+// leftAlone reports whether policy left a group alone because it exists.
+func leftAlone(s plan.Skipped) bool {
+	return s.Ref.Kind == identity.Group && (s.Policy == "notify" || s.Policy == "skip")
 }
 
 // trips says why guards tripped, in a sentence.

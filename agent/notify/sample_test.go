@@ -49,9 +49,9 @@ func sample() *plan.Plan {
 		kept(identity.RemoveMembers, group("g4"), "財務", "u3", "u4"),
 	)
 	p.Skipped = []plan.Skipped{
-		{Ref: group("g5"), Name: "Marketing", Why: "exists at the target as T5 (same displayName); existing is notify"},
-		{Ref: group("g6"), Name: "x\r\nBcc: eve@example.com", Why: "exists at the target as T6 (same displayName); existing is skip"},
-		{Ref: group("g7"), Name: "Reported", Why: "exists at the target as T7 (same displayName); existing is report"},
+		{Ref: group("g5"), Name: "Marketing", Why: "exists at the target as T5 (same displayName); existing is notify", Policy: "notify", TargetID: "T5"},
+		{Ref: group("g6"), Name: "x\r\nBcc: eve@example.com", Why: "exists at the target as T6 (same displayName); existing is skip", Policy: "skip", TargetID: "T6"},
+		{Ref: group("g7"), Name: "Reported", Why: "exists at the target as T7 (same displayName); existing is report", Policy: "report", TargetID: "T7"},
 		{Ref: group("g8"), Name: "Elsewhere", Why: "out of scope"},
 		{Ref: user("u5"), Name: "dup@example.com", Why: "2 objects at the target match by userName: a, b", Undecided: true},
 	}
@@ -117,9 +117,9 @@ func build(t *testing.T, memory Memory, route Route) house {
 }
 
 // report reports a plan and returns the titles that stewards heard.
-func (h house) report(t *testing.T, p *plan.Plan) []string {
+func (h house) report(t *testing.T, p *plan.Plan, more ...Event) []string {
 	t.Helper()
-	if err := h.Report(t.Context(), h.route, p); err != nil {
+	if err := h.Report(t.Context(), h.route, p, more...); err != nil {
 		t.Fatal(err)
 	}
 	return h.ears["stewards"].since()

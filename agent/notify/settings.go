@@ -41,27 +41,28 @@ const (
 
 // EmailSettings are the keys of a notifier of type email.
 type EmailSettings struct {
-	SMTP     string              `yaml:"smtp"`
-	TLS      TLSMode             `yaml:"tls,omitempty"` // default starttls
-	Username string              `yaml:"username,omitempty"`
+	SMTP     string              `yaml:"smtp" jsonschema:"required" jsonschema_description:"HOST:PORT of the mail server, such as smtp.example.com:587."`
+	TLS      TLSMode             `yaml:"tls,omitempty" jsonschema:"enum=starttls,enum=implicit,enum=off" jsonschema_description:"starttls, implicit (usually port 465), or off, which is for this machine alone. Default starttls."`
+	Username string              `yaml:"username,omitempty" jsonschema_description:"Of the mail server, with password; left out: no log-in."`
 	Password connectors.Secret   `yaml:"password,omitempty"` // read anew for every message
-	From     string              `yaml:"from"`
-	To       []string            `yaml:"to"`
-	CAFile   string              `yaml:"ca_file,omitempty"` // PEM bundle, in addition to the system's
-	Timeout  connectors.Duration `yaml:"timeout,omitempty"` // of one try; default 30s
-	Subject  string              `yaml:"subject,omitempty"` // text/template over a Message; default {{.Title}}
-	Body     string              `yaml:"body,omitempty"`    // text/template over a Message; default {{.Text}}
+	From     string              `yaml:"from" jsonschema:"required" jsonschema_description:"Address the mail comes from."`
+	To       []string            `yaml:"to" jsonschema:"required" jsonschema_description:"Addresses it goes to."`
+	CAFile   string              `yaml:"ca_file,omitempty" path:"true" jsonschema_description:"PEM file of authorities to trust besides the system's."`
+	Timeout  connectors.Duration `yaml:"timeout,omitempty" jsonschema_description:"Of one try. Default 30s."`
+	Subject  string              `yaml:"subject,omitempty" jsonschema_description:"Go template over the message. Default {{.Title}}."`
+	Body     string              `yaml:"body,omitempty" jsonschema_description:"Go template over the message. Default {{.Text}}."`
 }
 
 // WebhookSettings are the keys of a notifier of type webhook.
 type WebhookSettings struct {
-	URL     string              `yaml:"url"`
-	Format  Format              `yaml:"format,omitempty"` // default json
+	// URL may hold a secret in its path, as Slack's addresses do.
+	URL     string              `yaml:"url" mask:"path" jsonschema:"required" jsonschema_description:"Address to POST to."`
+	Format  Format              `yaml:"format,omitempty" jsonschema:"enum=json,enum=slack" jsonschema_description:"json, or the form that Slack takes. Default json."`
 	Secret  connectors.Secret   `yaml:"secret,omitempty"` // key of the HMAC, read anew for every message
-	CAFile  string              `yaml:"ca_file,omitempty"`
-	Timeout connectors.Duration `yaml:"timeout,omitempty"` // of one try; default 10s
-	Subject string              `yaml:"subject,omitempty"`
-	Body    string              `yaml:"body,omitempty"`
+	CAFile  string              `yaml:"ca_file,omitempty" path:"true" jsonschema_description:"PEM file of authorities to trust besides the system's."`
+	Timeout connectors.Duration `yaml:"timeout,omitempty" jsonschema_description:"Of one try. Default 10s."`
+	Subject string              `yaml:"subject,omitempty" jsonschema_description:"Go template over the message. Default {{.Title}}."`
+	Body    string              `yaml:"body,omitempty" jsonschema_description:"Go template over the message. Default {{.Text}}."`
 }
 
 // Options are what notifiers and the Dispatcher are given from outside.

@@ -66,6 +66,8 @@ func TestDigestCovers(t *testing.T) {
 		"sync":              {edit: field(func(p *plan.Plan) { p.Sync = "other" })},
 		"skipped":           {edit: field(func(p *plan.Plan) { p.Skipped = p.Skipped[:1] })},
 		"why skipped":       {edit: field(func(p *plan.Plan) { p.Skipped[0].Why = "" })},
+		"policy of skipped": {edit: field(func(p *plan.Plan) { p.Skipped[1].Policy = "notify" })},
+		"what exists":       {edit: field(func(p *plan.Plan) { p.Skipped[1].TargetID = "t9" })},
 		"skipped undecided": {edit: field(func(p *plan.Plan) { p.Skipped[1].Undecided = true })},
 		"order": {edit: func(t *testing.T, p *plan.Plan) *plan.Plan {
 			return with(t, p, func(s []plan.Step) []plan.Step {

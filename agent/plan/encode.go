@@ -47,6 +47,8 @@ type skippedJSON struct {
 	Name      string        `json:"name"`
 	Why       string        `json:"why"`
 	Undecided bool          `json:"undecided"`
+	Policy    string        `json:"policy,omitempty"`
+	TargetID  string        `json:"target_id,omitempty"`
 }
 
 func toJSON(s Step) stepJSON {
@@ -205,7 +207,7 @@ func (e *encoder) what(p *Plan, view func(Step) Step) {
 	e.steps("held", p, view, func(s Step) bool { return s.Held != "" })
 	skipped := make([]skippedJSON, len(p.Skipped))
 	for i, s := range p.Skipped {
-		skipped[i] = skippedJSON{s.Ref.Kind, s.Ref.ID, s.Name, s.Why, s.Undecided}
+		skipped[i] = skippedJSON{s.Ref.Kind, s.Ref.ID, s.Name, s.Why, s.Undecided, s.Policy, s.TargetID}
 	}
 	e.field("skipped", skipped)
 }
@@ -342,7 +344,10 @@ func (j planJSON) plan() *Plan {
 	}
 	p.Steps = Of(steps)
 	for _, s := range j.Skipped {
-		p.Skipped = append(p.Skipped, Skipped{identity.Ref{Kind: s.Kind, ID: s.SourceID}, s.Name, s.Why, s.Undecided})
+		p.Skipped = append(p.Skipped, Skipped{
+			Ref: identity.Ref{Kind: s.Kind, ID: s.SourceID}, Name: s.Name, Why: s.Why, Undecided: s.Undecided,
+			Policy: s.Policy, TargetID: s.TargetID,
+		})
 	}
 	return p
 }

@@ -272,6 +272,7 @@ func anyPlan(t *rapid.T) *plan.Plan {
 		p.Skipped = append(p.Skipped, plan.Skipped{
 			Ref: identity.Ref{Kind: identity.User, ID: wild(t, "skipped id")}, Name: wild(t, "skipped name"),
 			Why: wild(t, "why"), Undecided: rapid.Bool().Draw(t, "undecided"),
+			Policy: wild(t, "policy"), TargetID: wild(t, "exists"),
 		})
 	}
 	return sealed(t, p)

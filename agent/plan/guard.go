@@ -153,6 +153,15 @@ func (t *Tally) Add(s Step) {
 	}
 }
 
+// AddHeld counts a removal, a membership by itself, that an earlier cycle held
+// back and this one has not looked at.
+func (t *Tally) AddHeld(class Class) {
+	if t.removals == nil {
+		t.removals, t.byConfig = map[Class]int{}, map[Class]int{}
+	}
+	t.removals[class]++
+}
+
 // AddEmptied records that a group of size members has nobody left at the source.
 func (t *Tally) AddEmptied(group identity.Ref, name string, size int) {
 	t.emptied = append(t.emptied, Trip{

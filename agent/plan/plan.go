@@ -124,6 +124,11 @@ type Skipped struct {
 	// Undecided says that scimsync could not decide or map it, so that the
 	// run is partial; otherwise policy says to leave it.
 	Undecided bool
+	// Policy is the value of matching.existing that leaves alone what exists
+	// at the target: notify, skip or report. It is empty for other reasons.
+	Policy string
+	// TargetID is what exists there, where Policy says something.
+	TargetID string
 }
 
 // Summary counts a plan.

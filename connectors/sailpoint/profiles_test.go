@@ -162,6 +162,25 @@ func TestAccessProfilesUnreadableAttribute(t *testing.T) {
 	}
 }
 
+// TestAccessProfilesUntyped: an entitlement of which nobody can tell whether it is
+// a group is shielded, and so are the members of what it is part of.
+func TestAccessProfilesUntyped(t *testing.T) {
+	t.Parallel()
+	server, settings := tenant(t, suite())
+	server.Configure(func(o *sailpointtest.Options) { o.HideTotal = true })
+	server.Inject(sailpointtest.Fault{ID: "untyped", Match: server.Call("GET /entitlements"), Times: 1, MinFires: 1, Effect: sailpointtest.Effect{
+		Status: 200, Body: `[{"id":"g-red","name":"red","attribute":"memberOf","value":"` + sailpointtest.DN("red", "Groups") + `"}]`,
+	}}, sailpointtest.Fault{ID: "end", Match: server.Call("GET /entitlements"), Times: 1, MinFires: 1, Effect: sailpointtest.Effect{Status: 200, Body: "[]"}})
+	got := read(t, open(t, withProfiles(settings)), everything())
+	got.complete(t)
+	if got.unreadable["group:g-red"] == "" || got.states["p-one"].State != connectors.Unknown || len(got.members["p-one"]) > 0 {
+		t.Errorf("unreadable %v, Links %+v", got.unreadable, got.states["p-one"])
+	}
+	if unfired := server.Unfired(); len(unfired) > 0 {
+		t.Error(unfired)
+	}
+}
+
 // TestAccessProfilesRefused: a client that may not list them ends the read, which
 // names scope and setting. Nothing looks as if they were gone.
 func TestAccessProfilesRefused(t *testing.T) {
