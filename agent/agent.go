@@ -23,9 +23,9 @@ type Agent struct {
 	Ledger *ledger.Ledger
 	// Fields are the record fields that the syncs of this source use.
 	Fields map[identity.Kind][]string
-	// Siblings are the names of every sync on the source, this one included:
-	// a change in the mirror concerns them all.
-	Siblings []string
+	// Siblings are all syncs on the source, this one included: they share its
+	// mirror and its cursor, and a change in the mirror concerns them all.
+	Siblings []*configs.Sync
 	// Keep is how long the journal is kept; 0 is for ever.
 	Keep     time.Duration
 	Log      *slog.Logger
@@ -103,23 +103,29 @@ type Cycle struct {
 	// unreadable are objects whose counterpart the target shows in a form
 	// nobody can read, and why.
 	unreadable map[identity.Ref]string
-	emptied    []emptied
+	// due counts, by kind, the objects that were due.
+	due map[identity.Kind]int
+	// sought are objects for which nobody was found by name.
+	sought  map[identity.Ref]bool
+	emptied []emptied
+	// bundles are those that take part, by id.
+	bundles map[string]bundle
 	// moves are steps that wait for another one to give a name up.
 	moves []plan.NameMove
 	notes []string
-	// partial says that the plan is not about everything: it was read from a
-	// file, or is for selected objects. Such a run proves nothing about the
-	// rest.
-	partial bool
+	// extent is what the plan is about; readFull says that the source was read
+	// as a whole for it.
+	extent   extent
+	readFull bool
+	// heldBeside counts the removals that an earlier cycle held back and this
+	// one has not looked at.
+	heldBeside int
 	// stale counts the changes of a saved plan that no longer fit.
 	stale int
 	// began is when this cycle began to read: what others write from then on
 	// is left to the next cycle.
 	began time.Time
 }
-
-// narrow reports whether the cycle is about selected objects only.
-func (c *Cycle) narrow() bool { return c.partial && c.lease == nil }
 
 // profile is what the session says of the target, and what earlier runs learned
 // of it.
@@ -182,6 +188,11 @@ type Options struct {
 	MaxChanges *int
 	// Only restricts the cycle to these objects; nil is all.
 	Only []Selector
+	// Full reads the source, and compares the target, as a whole.
+	Full bool
+	// Eager looks also at what failed or was held before and whose next try is
+	// still to come: a person wants to see it. AllowRemovals implies it.
+	Eager bool
 }
 
 // Selector names one object by source id, userName or displayName, externalId
@@ -193,9 +204,9 @@ type Selector struct {
 
 // Prepare reads both sides and plans. The caller closes the cycle.
 func (a *Agent) Prepare(ctx context.Context, o Options) (*Cycle, error) {
-	c := &Cycle{agent: a, began: a.Now(), reappeared: map[identity.Ref]bool{}, unreadable: map[identity.Ref]string{}}
+	c := (&Cycle{agent: a, began: a.Now()}).fresh()
 	if len(o.Only) > 0 {
-		c.partial = true
+		c.extent = demanded
 		if err := a.prepareOnly(ctx, c, o); err != nil {
 			return nil, c.closeOn(err)
 		}
@@ -230,14 +241,50 @@ func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
 	if err := a.recover(ctx, c); err != nil {
 		return err
 	}
-	if err := a.read(ctx); err != nil {
+	if err := a.read(ctx, c, o); err != nil {
 		return err
 	}
-	c.scratch, err = a.Ledger.NewWorkspace(ctx, a.Sync.Name, a.Sync.Source.Name, a.Sync.Target.Name)
-	if err != nil {
+	if c.extent == selected {
+		err := a.compareDue(ctx, c, o)
+		if !errors.Is(err, errTooNarrow) {
+			return err
+		}
+		a.Log.InfoContext(ctx, "comparing the whole target", "sync", a.Sync.Name, "because", err.Error())
+		if err := c.restart(); err != nil {
+			return err
+		}
+	}
+	if err := a.openScratch(ctx, c); err != nil {
+		return err
+	}
+	if err := c.scratch.Mark(ctx); err != nil {
 		return err
 	}
 	return a.compare(ctx, c, o)
+}
+
+// openScratch gives the cycle an empty room.
+func (a *Agent) openScratch(ctx context.Context, c *Cycle) error {
+	var err error
+	c.scratch, err = a.Ledger.NewWorkspace(ctx, a.Sync.Name, a.Sync.Source.Name, a.Sync.Target.Name)
+	return err
+}
+
+// restart forgets what was compared, so that everything can be.
+func (c *Cycle) restart() error {
+	scratch := c.scratch
+	*c = Cycle{
+		agent: c.agent, session: c.session, lease: c.lease, bound: c.bound, began: c.began, readFull: c.readFull, extent: whole,
+	}
+	c.fresh()
+	return scratch.Close()
+}
+
+// fresh makes what a comparison notes down.
+func (c *Cycle) fresh() *Cycle {
+	c.due = map[identity.Kind]int{}
+	c.reappeared, c.unreadable, c.sought = map[identity.Ref]bool{}, map[identity.Ref]string{}, map[identity.Ref]bool{}
+	return c
 }
 
 func (a *Agent) locks() []string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
@@ -39,6 +38,11 @@ type comparison struct {
 // compare turns both sides into steps.
 func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 	c.counts = newCounts()
+	if c.extent == selected {
+		if err := a.countPresent(ctx, c); err != nil {
+			return err
+		}
+	}
 	ran := c.bound.ConfigHash != ""
 	edited := ran && c.bound.ConfigHash != a.Sync.Hash
 	reselected := ran && c.bound.Selection != a.Sync.Source.Selection
@@ -50,10 +54,15 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 		}
 		desire := a.desire
 		if c.narrow() {
-			desire = a.desireSelected
+			desire = a.desireDue
 		}
 		if err := desire(ctx, c, k); err != nil {
 			return err
+		}
+		if k == identity.Group {
+			if err := a.desireBundles(ctx, c); err != nil {
+				return err
+			}
 		}
 		if err := a.nameShield(ctx, c, k); err != nil {
 			return err
@@ -65,6 +74,9 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 			c.notes = append(c.notes, fmt.Sprintf("the target has no %s, whatever it says: %v", k.Plural(), err))
 			c.counts.unoffered = true
 			continue
+		}
+		if err := a.lost(ctx, c, k); err != nil {
+			return err
 		}
 		if err := a.estrange(ctx, c, k); err != nil {
 			return err
@@ -84,17 +96,24 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 			return err
 		}
 		if k == identity.Group && a.links() {
-			if c.narrow() {
-				if err := w.selectLinked(ctx); err != nil {
-					return err
-				}
-			}
 			if err := w.members(ctx); err != nil {
 				return err
 			}
 		}
 	}
 	return a.finishPlan(ctx, c, o)
+}
+
+// countPresent counts what the source shows where not everything is compared.
+func (a *Agent) countPresent(ctx context.Context, c *Cycle) error {
+	counts, err := a.Ledger.Mirror(a.Sync.Source.Name).Counts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range a.kinds() {
+		c.counts.present[classOf(k)] = counts[k].Present + counts[k].Unreadable
+	}
+	return nil
 }
 
 // estrange tells what is ours from what only carries the id of something ours.
@@ -234,7 +253,9 @@ func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 		}
 	}
 	if v.skip != "" {
-		return c.scratch.Skip(ctx, d.Ref, d.Name, v.skip, v.undecided)
+		return c.scratch.SkipAs(ctx, plan.Skipped{
+			Ref: d.Ref, Name: d.Name, Why: v.skip, Undecided: v.undecided, Policy: string(v.policy), TargetID: v.exists,
+		})
 	}
 	if why := w.protect.covers(v.live, d.Entry); why != "" {
 		return c.scratch.Skip(ctx, d.Ref, d.Name, why, false)
@@ -318,71 +339,13 @@ func (w *comparison) enrol(ctx context.Context, d ledger.Desired, v verdict, cha
 	return w.cycle.scratch.PutTeam(ctx, d.Ref.ID, targetID, d.Name, readable)
 }
 
-// leaver plans for what is owned and no longer wanted.
-func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
-	c, ref := w.cycle, j.Owned.Ref
-	c.counts.see(w.kind, j.Live != nil, false)
-	if w.superseded[ref] {
-		return nil
-	}
-	name := j.Owned.Name
-	outOfScope := j.Desired.State == ledger.Out
-	if why := c.unreadable[ref]; why != "" {
-		return c.scratch.Skip(ctx, ref, name, why, true)
-	}
-	if c.reappeared[ref] {
-		return c.scratch.Skip(ctx, ref, name, "the listing of the source missed it, but it exists there", true)
-	}
-	if w.shield != "" && !outOfScope {
-		return c.scratch.Skip(ctx, ref, name, "not seen, but the read may have missed it: "+w.shield, true)
-	}
-	if why := w.protect.covers(j.Live, identity.Entry{}); why != "" {
-		return c.scratch.Skip(ctx, ref, name, why, false)
-	}
-	cause, byConfig := identity.CauseOutOfScope, w.edited && j.Owned.RecordHash == j.Desired.Hash
-	if !outOfScope {
-		var err error
-		if cause, err = w.agent.whyGone(ctx, ref); err != nil {
-			return err
-		}
-		if byConfig = w.reselected; w.edited && !byConfig {
-			// Gone for long, and left alone until now.
-			if byConfig, err = c.scratch.Unmoved(ctx, ref); err != nil {
-				return err
-			}
-		}
-	}
-	o := plan.Object{
-		Ref: ref, Name: name, Live: j.Live, Hold: plan.Owned, Left: cause,
-		Adopted: j.Owned.Origin == ledger.OriginAdopted, Waited: true,
-	}
-	changes, left, err := w.diff(ctx, o, byConfig)
-	if err != nil {
-		return err
-	}
-	if j.Live == nil && !outOfScope {
-		c.forgotten = append(c.forgotten, ref)
-	}
-	if left != "" {
-		if err := c.scratch.Skip(ctx, ref, name, left, false); err != nil {
-			return err
-		}
-	}
-	return w.put(ctx, ref, changes, byConfig)
-}
-
 // diff compares one object. A removal has to outlast the grace period first,
 // which begins with the first cycle that plans it.
 // Until then an edit of the configuration that causes it is not taken for
 // accepted.
 func (w *comparison) diff(ctx context.Context, o plan.Object, byConfig bool) (changes []identity.Change, left string, err error) {
-	changes, left = plan.Diff(o, w.policy)
-	grace := time.Duration(0)
-	if w.kind == identity.Group {
-		grace = time.Duration(w.agent.Sync.Groups.Grace)
-	} else {
-		grace = time.Duration(w.agent.Sync.Users.Grace)
-	}
+	changes, left = plan.Diff(o, w.policyOf(o.Ref))
+	grace := w.agent.grace(w.kind)
 	removes := slices.ContainsFunc(changes, func(c identity.Change) bool { return c.Op.Removes() })
 	if !removes || grace <= 0 {
 		return changes, left, nil
@@ -394,6 +357,6 @@ func (w *comparison) diff(ctx context.Context, o plan.Object, byConfig bool) (ch
 	}
 	o.Waited = false
 	w.cycle.configHeld = w.cycle.configHeld || byConfig
-	changes, left = plan.Diff(o, w.policy)
+	changes, left = plan.Diff(o, w.policyOf(o.Ref))
 	return changes, left, nil
 }

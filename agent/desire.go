@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/scimsync/scimsync/agent/ledger"
@@ -144,50 +143,4 @@ func classOf(k identity.Kind) plan.Class {
 		return plan.Groups
 	}
 	return plan.Users
-}
-
-// references replaces what a mapping refers to by the target id of that object,
-// where it has one at the target now. What has none yet is left out of the entry
-// and comes in a later step; what nobody can resolve is not managed.
-func (a *Agent) references(ctx context.Context, c *Cycle, e *identity.Entry) (map[string]identity.Ref, error) {
-	var open map[string]identity.Ref
-	for path, value := range e.Attrs {
-		reference, ok := value.(identity.Reference)
-		if !ok {
-			continue
-		}
-		delete(e.Attrs, path)
-		ref, err := a.resolve(ctx, c, reference.Ref)
-		if err != nil {
-			return nil, fmt.Errorf("%s of %s: %w", path, e.Ref, err)
-		}
-		if ref.IsZero() || ref == e.Ref {
-			continue
-		}
-		id, err := c.scratch.LiveOwned(ctx, ref)
-		if err != nil {
-			return nil, err
-		}
-		if id != "" {
-			e.Attrs[path] = id
-			continue
-		}
-		if open == nil {
-			open = map[string]identity.Ref{}
-		}
-		open[path] = ref
-	}
-	return open, nil
-}
-
-// resolve finds the source object a reference means: by its id, else by its name.
-func (a *Agent) resolve(ctx context.Context, c *Cycle, ref identity.Ref) (identity.Ref, error) {
-	if _, found, err := c.scratch.DesiredOf(ctx, ref); err != nil || found {
-		return ref, err
-	}
-	id, err := c.scratch.DesiredByKey(ctx, ref.Kind, key(plan.NamePath(ref.Kind), ref.ID))
-	if err != nil || id == "" {
-		return identity.Ref{}, err
-	}
-	return identity.Ref{Kind: ref.Kind, ID: id}, nil
 }

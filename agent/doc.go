@@ -8,8 +8,11 @@
 //
 // # A cycle
 //
+//	                 extent.go    whether the cycle is about everything, or about
+//	                              what has changed
 //	Source.Read      read.go      pages become events; events become the mirror,
 //	                              committed only with the Checkpoint
+//	                 due.go       in a delta: which objects are looked at
 //	Mapper.Map       desire.go    the mirror becomes what the target should hold,
 //	Profile.Normalize             in the form the target keeps it
 //	Session.List     observe.go   what the target holds, or, where it cannot be

@@ -31,13 +31,13 @@ func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options) error {
 	}
 	p := &plan.Plan{
 		Sync: a.Sync.Name, ID: newID(a.Now()), Created: a.Now().UTC().Format(time.RFC3339),
-		Target: a.Sync.Target.URL, ConfigHash: a.Sync.Hash, Cycle: plan.Full, Guard: guard,
+		Target: a.Sync.Target.URL, ConfigHash: a.Sync.Hash, Cycle: plan.Delta, Guard: guard,
 		// The plan is shown even when the run that made it is interrupted.
 		Steps: c.scratch.Steps(context.WithoutCancel(ctx)),
 		Notes: c.notes,
 	}
-	if c.narrow() {
-		p.Cycle = plan.Delta
+	if c.proves() {
+		p.Cycle = plan.Full
 	}
 	if p.Skipped, err = c.scratch.Skipped(ctx); err != nil {
 		return err
@@ -101,6 +101,7 @@ func (a *Agent) holdAll(ctx context.Context, c *Cycle, rule plan.Rule) error {
 // summarize counts the plan and estimates its requests.
 func (c *Cycle) summarize(ctx context.Context, p *plan.Plan) error {
 	profile := c.profile()
+	p.Summary.Held = c.heldBeside
 	for s, err := range p.Steps {
 		if err != nil {
 			return err

@@ -100,6 +100,20 @@ func (a *Agent) tally(ctx context.Context, c *Cycle) (*plan.Tally, error) {
 		}
 		t.Add(s)
 	}
+	if c.extent != selected {
+		return t, nil
+	}
+	// What is held already and was not looked at now counts as well: many
+	// small cycles must not take away what one large one may not.
+	for h, err := range c.scratch.HeldBeside(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if change := (identity.Change{Op: h.Op, Ref: h.Ref}); h.Op.Removes() {
+			t.AddHeld(plan.ClassOf(change))
+			c.heldBeside++
+		}
+	}
 	return t, nil
 }
 

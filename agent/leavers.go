@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 
+	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
@@ -63,4 +65,60 @@ func (a *Agent) whyGone(ctx context.Context, ref identity.Ref) (identity.Cause, 
 		return identity.Cause(m.Why), nil
 	}
 	return identity.CauseGone, nil
+}
+
+// leaver plans for what is owned and no longer wanted.
+func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
+	c, ref := w.cycle, j.Owned.Ref
+	c.counts.see(w.kind, j.Live != nil, false)
+	if w.superseded[ref] {
+		return nil
+	}
+	if isBundle(ref) {
+		return w.unbundle(ctx, j)
+	}
+	name := j.Owned.Name
+	outOfScope := j.Desired.State == ledger.Out
+	if why := c.unreadable[ref]; why != "" {
+		return c.scratch.Skip(ctx, ref, name, why, true)
+	}
+	if c.reappeared[ref] {
+		return c.scratch.Skip(ctx, ref, name, "the listing of the source missed it, but it exists there", true)
+	}
+	if w.shield != "" && !outOfScope {
+		return c.scratch.Skip(ctx, ref, name, "not seen, but the read may have missed it: "+w.shield, true)
+	}
+	if why := w.protect.covers(j.Live, identity.Entry{}); why != "" {
+		return c.scratch.Skip(ctx, ref, name, why, false)
+	}
+	cause, byConfig := identity.CauseOutOfScope, w.edited && j.Owned.RecordHash == j.Desired.Hash
+	if !outOfScope {
+		var err error
+		if cause, err = w.agent.whyGone(ctx, ref); err != nil {
+			return err
+		}
+		if byConfig = w.reselected; w.edited && !byConfig {
+			// Gone for long, and left alone until now.
+			if byConfig, err = c.scratch.Unmoved(ctx, ref); err != nil {
+				return err
+			}
+		}
+	}
+	o := plan.Object{
+		Ref: ref, Name: name, Live: j.Live, Hold: plan.Owned, Left: cause,
+		Adopted: j.Owned.Origin == ledger.OriginAdopted, Waited: true,
+	}
+	changes, left, err := w.diff(ctx, o, byConfig)
+	if err != nil {
+		return err
+	}
+	if j.Live == nil && !outOfScope {
+		c.forgotten = append(c.forgotten, ref)
+	}
+	if left != "" {
+		if err := c.scratch.Skip(ctx, ref, name, left, false); err != nil {
+			return err
+		}
+	}
+	return w.put(ctx, ref, changes, byConfig)
 }

@@ -17,19 +17,30 @@ func (w *comparison) members(ctx context.Context) error {
 	if profile.Members == connectors.MembersNone {
 		return nil
 	}
+	if profile.Members == connectors.MembersBlind && profile.ReplaceOnly {
+		c.notes = append(c.notes, "the target neither shows members nor takes PATCH: memberships are left alone, "+
+			"because any write would empty groups (set members: off)")
+		c.counts.unoffered = true
+		return nil
+	}
+	if c.narrow() {
+		if err := w.selectLinked(ctx); err != nil {
+			return err
+		}
+	}
 	return c.scratch.Load(ctx, func() error {
 		if profile.Members == connectors.MembersBlind {
-			if profile.ReplaceOnly {
-				c.notes = append(c.notes, "the target neither shows members nor takes PATCH: memberships are left alone, "+
-					"because any write would empty groups (set members: off)")
-				c.counts.unoffered = true
-				return nil
-			}
 			if err := c.scratch.AssumeMembers(ctx); err != nil {
 				return err
 			}
 		}
 		if err := c.scratch.WantMembers(ctx, a.Sync.Groups.Nested == configs.Flatten); err != nil {
+			return err
+		}
+		if err := w.wantBundles(ctx); err != nil {
+			return err
+		}
+		if err := w.enrolUnlike(ctx); err != nil {
 			return err
 		}
 		if err := w.join(ctx); err != nil {
@@ -86,9 +97,12 @@ func (w *comparison) depart(ctx context.Context) error {
 	})
 }
 
-// byConfig tells the members that a group loses because groups within groups no
-// longer count from those the source took out.
+// byConfig tells the members that a group loses because of an edit, as when groups
+// within groups no longer count, from those the source took out.
 func (w *comparison) byConfig(ctx context.Context, group identity.Ref, members []identity.Member) (edited, rest []identity.Member, err error) {
+	if w.edited && isBundle(group) {
+		return members, nil, nil // bundles may be what was edited
+	}
 	if !w.edited || w.agent.Sync.Groups.Nested == configs.Flatten {
 		return nil, members, nil
 	}
@@ -145,11 +159,16 @@ func (w *comparison) nameTeams(ctx context.Context, refs []identity.Ref, why str
 		if err != nil {
 			return err
 		}
-		text := why
+		text, name := why, recordName(m.Record)
 		if found && m.LinksWhy != "" {
 			text += ": " + m.LinksWhy
 		}
-		if err := w.cycle.scratch.Skip(ctx, ref, recordName(m.Record), text, true); err != nil {
+		if b, ok := w.cycle.bundles[ref.ID]; ok {
+			if name = b.name; b.why != "" {
+				text += ": " + b.why
+			}
+		}
+		if err := w.cycle.scratch.Skip(ctx, ref, name, text, true); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,13 @@ import (
 func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 	what := "read " + k.Plural() + " of target " + a.Sync.Target.Name
 	a.Progress.Phase("reading "+k.Plural()+" of "+a.Sync.Target.Name, 0)
-	if c.narrow() || !c.profile().Listable {
+	if c.narrow() {
+		if err := a.lookUpAll(ctx, c, k); err != nil {
+			return incomplete(what, err)
+		}
+		return incomplete(what, a.around(ctx, c, k))
+	}
+	if !c.profile().Listable {
 		return incomplete(what, a.lookUpAll(ctx, c, k))
 	}
 	err := c.scratch.Load(ctx, func() error {
@@ -57,7 +63,25 @@ func (a *Agent) lookUpAll(ctx context.Context, c *Cycle, k identity.Kind) error 
 	if err != nil {
 		return err
 	}
+	if c.extent == selected {
+		questions = c.frugal(questions)
+	}
 	return a.ask(ctx, c, k, questions)
+}
+
+// frugal leaves out the externalId of what is not ours yet, where the name is asked
+// for too: that nobody carried it was seen when the whole target was compared, and
+// whoever does by now has the name as well.
+func (c *Cycle) frugal(questions []question) []question {
+	for i, q := range questions {
+		name := plan.NamePath(q.ref.Kind)
+		named := slices.ContainsFunc(q.matches, func(m connectors.Match) bool { return m.Path == name })
+		if owned := len(q.matches) > 0 && q.matches[0].Path == "id"; owned || !named {
+			continue
+		}
+		questions[i].matches = slices.DeleteFunc(q.matches, func(m connectors.Match) bool { return m.Path == "externalId" })
+	}
+	return questions
 }
 
 // lookUpMissing asks for what a complete listing did not show by its id: some
@@ -87,6 +111,8 @@ type question struct {
 	// left says that the source no longer shows the object: an inactive
 	// account that the target hides is then as good as gone.
 	left bool
+	// holder says that it is asked who holds a name, not where the object is.
+	holder bool
 }
 
 // ask looks objects up, several at a time.
@@ -97,9 +123,16 @@ func (a *Agent) ask(ctx context.Context, c *Cycle, k identity.Kind, questions []
 	collected := make(chan error, 1)
 	go func() { collected <- a.collect(ctx, c, k, answers) }()
 	var unreadable unreadables
+	var sought refs
 	for _, q := range questions {
 		group.Go(func() error {
 			entries, err := a.lookUp(asking, c, k, q.matches)
+			if q.holder && connectors.ClassOf(err) == connectors.Unsupported {
+				return nil // the target will refuse a name that is taken
+			}
+			if err == nil && len(entries) == 0 {
+				sought.add(q)
+			}
 			if connectors.ClassOf(err) == connectors.Rejected && unreadable.add(q.ref, err) <= a.Sync.Guards.Floor {
 				return nil
 			}
@@ -119,7 +152,27 @@ func (a *Agent) ask(ctx context.Context, c *Cycle, k identity.Kind, questions []
 		err = problem
 	}
 	maps.Copy(c.unreadable, unreadable.why)
+	maps.Copy(c.sought, sought.names)
 	return err
+}
+
+// refs are the objects for which every key was asked for, the name among them,
+// and nobody was found.
+type refs struct {
+	mu    sync.Mutex
+	names map[identity.Ref]bool
+}
+
+func (r *refs) add(q question) {
+	if !slices.ContainsFunc(q.matches, func(m connectors.Match) bool { return m.Path == plan.NamePath(q.ref.Kind) }) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.names == nil {
+		r.names = map[identity.Ref]bool{}
+	}
+	r.names[q.ref] = true
 }
 
 // unreadables are the objects that the target shows in a form nobody can read.
@@ -194,6 +247,9 @@ func (c *Cycle) questions(ctx context.Context, k identity.Kind, by []string) ([]
 		if err != nil {
 			return nil, err
 		}
+		if c.narrow() && j.Desired.State == ledger.Shielded {
+			continue // nothing is done about it, wherever it is
+		}
 		out = append(out, question{ref: j.Desired.Ref, matches: matchesOf(j, by)})
 	}
 	for j, err := range c.scratch.Leavers(ctx, k) {
@@ -210,7 +266,7 @@ func matchesOf(j ledger.Joined, by []string) []connectors.Match {
 	if j.Owned != nil {
 		out = append(out, connectors.Match{Path: "id", Value: j.Owned.TargetID})
 	}
-	for _, path := range by {
+	for _, path := range matchBy(j.Desired.Ref, by) {
 		if value := j.Desired.Entry.Attrs.String(path); value != "" {
 			out = append(out, connectors.Match{Path: path, Value: value})
 		}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/scimsync/scimsync/agent/ledger"
-	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
@@ -60,6 +59,7 @@ func (a *Agent) prepareOnly(ctx context.Context, c *Cycle, o Options) error {
 func (a *Agent) fetch(ctx context.Context, selectors []Selector) ([]identity.Ref, error) {
 	what := "read source " + a.Sync.Source.Name
 	a.Progress.Phase("reading "+a.Sync.Source.Name, 0)
+	reach := a.reach()
 	query := connectors.Query{Links: a.links(), Fields: a.Fields}
 	for _, s := range selectors {
 		if (s.Kind == identity.User && a.Sync.Users == nil) || (s.Kind == identity.Group && a.Sync.Groups == nil) {
@@ -96,9 +96,9 @@ func (a *Agent) fetch(ctx context.Context, selectors []Selector) ([]identity.Ref
 		return nil, errors.Join(incomplete(what, err), intake.Discard())
 	}
 	if _, err := intake.Commit(ctx, ledger.Checkpoint{
-		Cursor: string(end.Cursor), Only: true, NoLinks: !query.Links, Fields: fieldsKey(a.Fields),
+		Cursor: string(end.Cursor), Only: true, NoLinks: !query.Links, Fields: readKey(reach, a.Fields),
 		Selection: a.Sync.Source.Selection, At: a.Now(),
-	}, a.Siblings); err != nil {
+	}, reach.syncs); err != nil {
 		return nil, err
 	}
 	if len(refs) == 0 {
@@ -113,6 +113,9 @@ func (a *Agent) keys(ctx context.Context, s Selector) ([]connectors.Key, error) 
 	owner, found, err := a.Ledger.OwnedBy(ctx, a.Sync.Target.Name, s.Kind, s.Value)
 	if err != nil {
 		return nil, err
+	}
+	if keys, err := a.bundleKeys(ctx, s, owner.Ref); err != nil || len(keys) > 0 {
+		return keys, err
 	}
 	if found && owner.Sync == a.Sync.Name {
 		return []connectors.Key{{Kind: s.Kind, ID: owner.Ref.ID}}, nil
@@ -145,135 +148,4 @@ func (t tee) Upsert(r identity.Record) error {
 // Gone takes an absence and notes it.
 func (t tee) Gone(ref identity.Ref, why identity.Cause) error {
 	return errors.Join(t.seen(ref, false), t.events.Gone(ref, why))
-}
-
-// selectLinked brings into the scratch room what the memberships of selected
-// objects need: for a user the groups it is in, for a group its members.
-func (w *comparison) selectLinked(ctx context.Context) error {
-	c, a := w.cycle, w.agent
-	mirror := a.Ledger.Mirror(a.Sync.Source.Name)
-	users, groups, err := c.scratch.Selected(ctx)
-	if err != nil {
-		return err
-	}
-	for _, user := range users {
-		for group, err := range mirror.GroupsOf(ctx, user) {
-			if err != nil {
-				return err
-			}
-			if err := w.selectTeam(ctx, group); err != nil {
-				return err
-			}
-		}
-	}
-	for _, group := range groups {
-		for member, err := range mirror.Members(ctx, group.ID) {
-			if err != nil {
-				return err
-			}
-			if err := w.selectAccount(ctx, member); err != nil {
-				return err
-			}
-		}
-	}
-	return c.scratch.Load(ctx, func() error {
-		live, err := c.scratch.LiveMembers(ctx)
-		if err != nil {
-			return err
-		}
-		for _, id := range live {
-			owner, found, err := a.Ledger.OwnedBy(ctx, a.Sync.Target.Name, identity.User, id)
-			if err != nil {
-				return err
-			}
-			if len(groups) > 0 && found && owner.Sync == a.Sync.Name {
-				if err := w.selectAccount(ctx, owner.Ref); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// selectTeam lets an owned group take part with the members it has now.
-func (w *comparison) selectTeam(ctx context.Context, ref identity.Ref) error {
-	c, a := w.cycle, w.agent
-	owned, found, err := a.Ledger.OwnedRef(ctx, a.Sync.Name, ref)
-	if err != nil || !found {
-		return err
-	}
-	if present, err := c.scratch.HasTeam(ctx, ref.ID); err != nil || present {
-		return err
-	}
-	entries, err := c.session.Find(ctx, identity.Group, connectors.Match{Path: "id", Value: owned.TargetID}, connectors.Want{Members: true})
-	if err != nil {
-		return incomplete("read group "+owned.Name+" of target "+a.Sync.Target.Name, err)
-	}
-	for _, e := range entries {
-		if w.protect.covers(&e, identity.Entry{}) != "" {
-			continue
-		}
-		if err := c.scratch.PutLive(ctx, identity.Group, e, nil); err != nil {
-			return err
-		}
-		readable := e.Members.Known || c.profile().Members == connectors.MembersBlind
-		if err := c.scratch.PutTeam(ctx, ref.ID, e.TargetID, owned.Name, readable); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// selectAccount lets an owned user take part in memberships.
-func (w *comparison) selectAccount(ctx context.Context, ref identity.Ref) error {
-	c, a := w.cycle, w.agent
-	if ref.Kind != identity.User {
-		return nil
-	}
-	if account, err := c.scratch.Account(ctx, ref.ID); err != nil || account != nil {
-		return err
-	}
-	owned, found, err := a.Ledger.OwnedRef(ctx, a.Sync.Name, ref)
-	if err != nil || !found {
-		return err
-	}
-	m, found, err := a.Ledger.Mirror(a.Sync.Source.Name).Record(ctx, ref)
-	if err != nil || !found || m.State != ledger.StatePresent {
-		return err
-	}
-	d := a.desired(m, c.profile())
-	known := identity.Entry{TargetID: owned.TargetID}
-	if d.State != ledger.In || a.protection(identity.User).covers(&known, d.Entry) != "" {
-		return nil
-	}
-	return c.scratch.PutAccount(ctx, ref.ID, owned.TargetID, owned.Name, d.Active)
-}
-
-// desireSelected is desire for selected objects.
-func (a *Agent) desireSelected(ctx context.Context, c *Cycle, k identity.Kind) error {
-	users, groups, err := c.scratch.Selected(ctx)
-	if err != nil {
-		return err
-	}
-	refs := users
-	if k == identity.Group {
-		refs = groups
-	}
-	return c.scratch.Load(ctx, func() error {
-		for _, ref := range refs {
-			m, found, err := a.Ledger.Mirror(a.Sync.Source.Name).Record(ctx, ref)
-			if err != nil {
-				return err
-			}
-			if !found || m.State == ledger.StateGone {
-				continue
-			}
-			d := a.desired(m, c.profile())
-			if err := c.scratch.PutDesired(ctx, d, keysOf(d.Entry, a.keyPaths(k))); err != nil {
-				return err
-			}
-		}
-		return c.scratch.ShieldDuplicates(ctx, k, plan.NamePath(k))
-	})
 }

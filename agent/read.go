@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
@@ -24,46 +26,119 @@ func (a *Agent) kinds() []identity.Kind {
 }
 
 // links reports whether memberships are provisioned.
-func (a *Agent) links() bool {
-	return a.Sync.Groups != nil && a.Sync.Users != nil && a.Sync.Groups.Members != "off"
+func (a *Agent) links() bool { return linked(a.Sync) }
+
+func linked(s *configs.Sync) bool {
+	return s.Groups != nil && s.Users != nil && s.Groups.Members != configs.MembersOff
 }
 
-// read brings the mirror of the source up to date. Nothing of an incomplete read
-// is kept.
-func (a *Agent) read(ctx context.Context) error {
-	what := "read source " + a.Sync.Source.Name
+// read brings the mirror of the source up to date, and decides thereby what the
+// cycle is about. Nothing of an incomplete read is kept.
+func (a *Agent) read(ctx context.Context, c *Cycle, o Options) error {
 	a.Progress.Phase("reading "+a.Sync.Source.Name, 0)
-	mirror := a.Ledger.Mirror(a.Sync.Source.Name)
-	selection, fields := a.Sync.Source.Selection, fieldsKey(a.Fields)
+	mirror, reach := a.Ledger.Mirror(a.Sync.Source.Name), a.reach()
+	key := readKey(reach, a.Fields)
 	mark, mirrored, err := mirror.Bookmark(ctx)
 	if err != nil {
 		return err
 	}
-	query := connectors.Query{Kinds: a.kinds(), Links: a.links(), Fields: a.Fields}
-	if mirrored && mark.Selection == selection && mark.Fields == fields {
+	begin, err := a.opening(ctx, c, o, mark, mirrored, key)
+	if err != nil {
+		return err
+	}
+	query := connectors.Query{Kinds: reach.kinds, Links: reach.links, Fields: a.Fields, From: begin.from}
+	if mirrored && mark.Selection == a.Sync.Source.Selection && mark.Fields == key {
 		if query.Known, err = mirror.Known(ctx); err != nil {
 			return err
 		}
 	}
-	intake, err := mirror.Begin(ctx)
+	read, err := a.readInto(ctx, mirror, query, reach)
+	if query.From != "" && connectors.ClassOf(err) == connectors.Expired {
+		begin.why = "the cursor has expired: " + err.Error()
+		query.From = ""
+		read, err = a.readInto(ctx, mirror, query, reach)
+	}
 	if err != nil {
 		return err
 	}
-	checkpoint, err := a.pour(ctx, query, intake)
-	if err != nil {
-		return errors.Join(incomplete(what, err), intake.Discard())
+	c.readFull = query.From == "" || containsAll(read.full, reach.kinds)
+	if c.extent = whole; !c.readFull {
+		c.extent = selected
 	}
-	summary, err := intake.Commit(ctx, ledger.Checkpoint{
-		Cursor: string(checkpoint.Cursor), Full: checkpoint.Full,
-		NoLinks: !query.Links, Selection: selection, Fields: fields, At: a.Now(),
-	}, a.Siblings)
-	if err != nil {
-		return err
+	cycle := "full"
+	if !c.readFull {
+		cycle = "delta"
 	}
-	a.Log.InfoContext(ctx, "source read", "source", a.Sync.Source.Name,
-		"users", summary.Read[identity.User], "groups", summary.Read[identity.Group],
-		"changed", summary.New[identity.User]+summary.Changed[identity.User]+summary.New[identity.Group]+summary.Changed[identity.Group])
+	a.Log.InfoContext(ctx, "source read", "source", a.Sync.Source.Name, "cycle", cycle, "because", begin.why,
+		"users", read.Read[identity.User], "groups", read.Read[identity.Group],
+		"changed", read.New[identity.User]+read.Changed[identity.User]+read.New[identity.Group]+read.Changed[identity.Group],
+		"gone", read.Absent[identity.User]+read.Absent[identity.Group])
+	if c.extent == selected {
+		return a.mend(ctx, mirror, query, reach)
+	}
 	return nil
+}
+
+// intake is what a read came to.
+type intake struct {
+	ledger.Summary
+	full []identity.Kind
+}
+
+// readInto reads what the query asks for into the mirror. An error of class
+// Expired says that the cursor is of no use any more.
+func (a *Agent) readInto(ctx context.Context, mirror *ledger.Mirror, query connectors.Query, r reach) (intake, error) {
+	in, err := mirror.Begin(ctx)
+	if err != nil {
+		return intake{}, err
+	}
+	checkpoint, err := a.pour(ctx, query, in)
+	if err != nil {
+		return intake{}, errors.Join(incomplete("read source "+a.Sync.Source.Name, err), in.Discard())
+	}
+	summary, err := in.Commit(ctx, ledger.Checkpoint{
+		Cursor: string(checkpoint.Cursor), Full: checkpoint.Full, Only: len(query.Only) > 0, NoLinks: !query.Links,
+		Selection: a.Sync.Source.Selection, Fields: readKey(r, a.Fields), At: a.Now(),
+	}, r.syncs)
+	return intake{summary, checkpoint.Full}, err
+}
+
+// mendLimit bounds the objects that are read again in one cycle.
+const mendLimit = 200
+
+// mend reads again what a delta read alone never mends: objects that could not be
+// read, of which it tells no more than what changes, and groups whose members are
+// not known. What cannot be mended stays as it is, shielded and not in step.
+func (a *Agent) mend(ctx context.Context, mirror *ledger.Mirror, query connectors.Query, r reach) error {
+	refs, err := mirror.Mendable(ctx, a.Sync.Name, a.Now(), a.links(), mendLimit)
+	if err != nil {
+		return err
+	}
+	kinds := a.kinds()
+	refs = slices.DeleteFunc(refs, func(ref identity.Ref) bool { return !slices.Contains(kinds, ref.Kind) })
+	if len(refs) == 0 {
+		return nil
+	}
+	query.Only, query.From, query.Known = keysFor(refs), "", nil
+	_, err = a.readInto(ctx, mirror, query, r)
+	if _, ok := errors.AsType[*IncompleteError](err); ok {
+		a.Log.WarnContext(ctx, "objects that could not be read before cannot be read now either; they are left alone",
+			"source", a.Sync.Source.Name, "objects", len(refs), "err", err)
+		return nil
+	}
+	return err
+}
+
+func keysFor(refs []identity.Ref) []connectors.Key {
+	keys := make([]connectors.Key, len(refs))
+	for i, ref := range refs {
+		keys[i] = connectors.Key{Kind: ref.Kind, ID: ref.ID}
+	}
+	return keys
+}
+
+func containsAll(have, want []identity.Kind) bool {
+	return !slices.ContainsFunc(want, func(k identity.Kind) bool { return !slices.Contains(have, k) })
 }
 
 // pour moves the events of a read into the intake and returns the Checkpoint
@@ -122,14 +197,19 @@ func take(in events, event connectors.Event) error {
 	return fmt.Errorf("unknown event %T", event)
 }
 
-// fieldsKey is what the mirror remembers of the fields it was read with.
-func fieldsKey(fields map[identity.Kind][]string) string {
-	if fields == nil {
-		return "*"
-	}
+// readKey is what the mirror remembers of what it was read with. What it was not
+// read with it does not hold, and no delta read brings it.
+func readKey(r reach, fields map[identity.Kind][]string) string {
 	var b strings.Builder
-	for _, k := range identity.Kinds() {
-		fmt.Fprintf(&b, "%s=%s;", k, strings.Join(fields[k], ","))
+	for _, k := range r.kinds {
+		paths := "*"
+		if fields != nil {
+			paths = strings.Join(fields[k], ",")
+		}
+		fmt.Fprintf(&b, "%s=%s;", k, paths)
+	}
+	if r.links {
+		b.WriteString("links;")
 	}
 	return b.String()
 }

@@ -44,13 +44,18 @@ func (c *Cycle) Verdict() Result {
 func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error) {
 	a, result := c.agent, c.Verdict()
 	sighted := c.profile().Members == connectors.MembersReadable
+	if c.extent != demanded {
+		if err := c.scratch.MarkPlanned(ctx, a.Now()); err != nil {
+			return result, err
+		}
+	}
 	if err := c.settleOwnership(ctx); err != nil {
 		return result, err
 	}
 	run := ledger.Run{
 		ID: c.Plan.ID, Sync: a.Sync.Name, Cycle: string(c.Plan.Cycle), ConfigHash: c.Plan.ConfigHash, Started: c.began,
 	}
-	if c.partial {
+	if c.partial() {
 		run.Cycle = cycleOnly
 	}
 	if err := a.Ledger.StartRun(ctx, run); err != nil {
@@ -135,29 +140,48 @@ func (c *Cycle) settleOwnership(ctx context.Context) error {
 func (c *Cycle) end(ctx context.Context, r Result, failure error) error {
 	a := c.agent
 	complete := failure == nil && r.Report.Stopped == nil
-	if complete && !c.partial {
-		if err := c.scratch.FinishCycle(ctx, a.Now()); err != nil {
-			return err
-		}
-		held, err := c.held()
-		if err != nil {
-			return err
-		}
-		if err := a.Ledger.ReplaceHeld(ctx, a.Sync.Name, held); err != nil {
+	if complete && !c.partial() {
+		if err := c.finish(ctx); err != nil {
 			return err
 		}
 	}
-	if err := c.binding(ctx, complete && !c.partial); err != nil {
+	if err := c.binding(ctx, complete && c.proves()); err != nil {
 		return err
 	}
 	if err := a.Ledger.FinishRun(ctx, c.Plan.ID, a.Now(), r.Word(failure), c.Plan.Summary); err != nil {
 		return err
 	}
-	if c.partial || a.Keep <= 0 {
+	if c.partial() || a.Keep <= 0 {
 		return nil
 	}
 	_, err := a.Ledger.Prune(ctx, a.Now().Add(-a.Keep))
 	return err
+}
+
+// proves reports whether the cycle has read the source and compared the target as
+// a whole: what it counted is what later cycles go by.
+func (c *Cycle) proves() bool { return c.extent == whole && c.readFull }
+
+// finish writes down what the cycle has shown of what it was about.
+func (c *Cycle) finish(ctx context.Context) error {
+	a := c.agent
+	if err := c.scratch.FinishCycle(ctx, a.Now()); err != nil {
+		return err
+	}
+	remember := c.scratch.RememberIdle
+	if a.Sync.Full == nil {
+		remember = func(ctx context.Context) error { return a.Ledger.ForgetIdle(ctx, a.Sync.Name) }
+	}
+	if err := remember(ctx); err != nil {
+		return err
+	}
+	held, err := c.held()
+	if err != nil {
+		return err
+	}
+	return a.Ledger.UpdateHeld(ctx, a.Sync.Name, held, func(ref identity.Ref) (bool, error) {
+		return c.scratch.Compared(ctx, ref)
+	})
 }
 
 // Word says in one word how a run ended, for the ledger and for status.

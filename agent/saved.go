@@ -26,7 +26,7 @@ func (a *Agent) PrepareSaved(ctx context.Context, p *plan.Plan) (*Cycle, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Cycle{agent: a, lease: lease, partial: true, began: a.Now(), reappeared: map[identity.Ref]bool{}, unreadable: map[identity.Ref]string{}}
+	c := (&Cycle{agent: a, lease: lease, extent: saved, began: a.Now()}).fresh()
 	if err := a.prepareSaved(ctx, c, p); err != nil {
 		return nil, c.closeOn(err)
 	}

@@ -53,6 +53,12 @@ func (h Held) key() heldKey { return heldKey{h.Op, h.Ref, h.Member} }
 // before keeps Since and the decision; what is not wanted any more is dropped.
 // A zero Since of a new one is now.
 func (l *Ledger) ReplaceHeld(ctx context.Context, sync string, held []Held) error {
+	return l.UpdateHeld(ctx, sync, held, func(identity.Ref) (bool, error) { return true, nil })
+}
+
+// UpdateHeld is ReplaceHeld for a cycle that has looked at some objects only:
+// what is held of the others stays.
+func (l *Ledger) UpdateHeld(ctx context.Context, sync string, held []Held, about func(identity.Ref) (bool, error)) error {
 	return l.write(ctx, "keep held removals", func(t *tx) error {
 		wanted := make(map[heldKey]bool, len(held))
 		for _, h := range held {
@@ -74,6 +80,12 @@ func (l *Ledger) ReplaceHeld(ctx context.Context, sync string, held []Held) erro
 			return err
 		}
 		for _, k := range unwanted {
+			if ok, err := about(k.ref); err != nil || !ok {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			if _, err := t.exec(ctx, `DELETE FROM held WHERE sync = ? AND op = ? AND kind = ? AND source_id = ? AND member_id = ?`,
 				sync, k.op, k.ref.Kind, k.ref.ID, k.member); err != nil {
 				return err

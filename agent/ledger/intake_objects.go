@@ -276,9 +276,11 @@ func (c *commit) applyGone(ctx context.Context, f folded, old mirroredState, kno
 		if err := c.touch(ctx, f.ref, touchedAbsent); err != nil {
 			return err
 		}
-		_, err := c.tx.exec(ctx, `UPDATE main.mirror_object SET state = ?, why = ?, since = ? WHERE source = ? AND kind = ? AND id = ?`,
-			StateGone, f.why, c.at, c.source(), f.ref.Kind, f.ref.ID)
-		return err
+		if _, err := c.tx.exec(ctx, `UPDATE main.mirror_object SET state = ?, why = ?, since = ? WHERE source = ? AND kind = ? AND id = ?`,
+			StateGone, f.why, c.at, c.source(), f.ref.Kind, f.ref.ID); err != nil || f.ref.Kind != identity.Group {
+			return err
+		}
+		return c.empty(ctx, f.ref.ID)
 	case f.why == "" || f.why == old.why:
 		return nil
 	}
@@ -288,6 +290,17 @@ func (c *commit) applyGone(ctx context.Context, f folded, old mirroredState, kno
 	}
 	_, err := c.tx.exec(ctx, `UPDATE main.mirror_object SET why = ? WHERE source = ? AND kind = ? AND id = ?`,
 		f.why, c.source(), f.ref.Kind, f.ref.ID)
+	return err
+}
+
+// empty drops the links of a group that is gone: what is not there has no
+// members.
+func (c *commit) empty(ctx context.Context, group string) error {
+	if _, err := c.tx.exec(ctx, `UPDATE main.mirror_object SET links_state = 'unknown', links_version = '', links_why = 'the group is gone'
+		WHERE source = ? AND kind = 'group' AND id = ?`, c.source(), group); err != nil {
+		return err
+	}
+	_, err := c.tx.exec(ctx, `DELETE FROM main.mirror_link WHERE source = ? AND group_id = ?`, c.source(), group)
 	return err
 }
 

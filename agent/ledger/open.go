@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -45,7 +46,13 @@ type Ledger struct {
 	// turn is held while this process writes, so that its goroutines queue
 	// here, where a context can end the wait, rather than in SQLite.
 	turn chan struct{}
+
+	commits atomic.Int64
 }
+
+// Commits returns how many transactions this process has committed. Each is one
+// wait for the disk; a checkpoint of the journal now and then adds two.
+func (l *Ledger) Commits() int64 { return l.commits.Load() }
 
 // Options are for tests.
 type Options struct {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -67,10 +68,18 @@ CREATE TEMP TABLE stranger (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE selected (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
+CREATE TEMP TABLE marked (
+  kind TEXT NOT NULL, source_id TEXT NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
+CREATE TEMP TABLE linked (source_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE idled (
+  user_id TEXT NOT NULL, group_id TEXT NOT NULL, PRIMARY KEY (user_id, group_id)) WITHOUT ROWID;
+CREATE TEMP TABLE awaited (
+  kind TEXT NOT NULL, source_id TEXT NOT NULL, wanted TEXT NOT NULL, PRIMARY KEY (kind, source_id, wanted)) WITHOUT ROWID;
 CREATE TEMP TABLE grace (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE skipped (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, undecided INTEGER NOT NULL,
+  policy TEXT NOT NULL, target_id TEXT NOT NULL,
   PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 `
 
@@ -224,24 +233,24 @@ func (w *Workspace) PutLive(ctx context.Context, k identity.Kind, e identity.Ent
 	return nil
 }
 
-// Select restricts the plan to the objects it is called for: what is owned
-// beside them is neither compared nor taken for a leaver.
-func (w *Workspace) Select(ctx context.Context, ref identity.Ref) error {
-	w.partial = true
-	return w.exec(ctx, `INSERT OR IGNORE INTO temp.selected VALUES (?, ?)`, ref.Kind, ref.ID)
-}
-
 // AssumeMembers takes the memberships that were written to a member-blind
-// target for what it holds.
+// target for what it holds, of the teams that take part.
 func (w *Workspace) AssumeMembers(ctx context.Context) error {
 	return w.exec(ctx, `INSERT OR IGNORE INTO temp.live_member
-		SELECT group_id, member_id FROM main.assumed_member WHERE sync = ?`, w.sync)
+		SELECT m.group_id, m.member_id FROM temp.team t
+		CROSS JOIN main.assumed_member m ON m.sync = ? AND m.group_id = t.target_id`, w.sync)
 }
 
 // Skip records an object that nothing is done about. The first reason stays, but
 // for one that a person must look at, which policy must not hide.
 func (w *Workspace) Skip(ctx context.Context, ref identity.Ref, name, why string, undecided bool) error {
-	return w.exec(ctx, `INSERT INTO temp.skipped VALUES (?,?,?,?,?)
-		ON CONFLICT DO UPDATE SET why = excluded.why, undecided = 1 WHERE excluded.undecided = 1 AND skipped.undecided = 0`,
-		ref.Kind, ref.ID, name, why, undecided)
+	return w.SkipAs(ctx, plan.Skipped{Ref: ref, Name: name, Why: why, Undecided: undecided})
+}
+
+// SkipAs is Skip with what matching.existing says and what it is about.
+func (w *Workspace) SkipAs(ctx context.Context, s plan.Skipped) error {
+	return w.exec(ctx, `INSERT INTO temp.skipped VALUES (?,?,?,?,?,?,?)
+		ON CONFLICT DO UPDATE SET why = excluded.why, undecided = 1, policy = excluded.policy, target_id = excluded.target_id
+		WHERE excluded.undecided = 1 AND skipped.undecided = 0`,
+		s.Ref.Kind, s.Ref.ID, s.Name, s.Why, s.Undecided, s.Policy, s.TargetID)
 }

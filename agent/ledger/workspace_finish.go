@@ -18,22 +18,38 @@ const (
 		WHERE o.sync = ?1 AND d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'shielded' AND o.record_hash <> d.hash
 		AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = o.kind AND s.source_id = o.source_id
 		  AND s.outcome NOT IN ('applied', 'unverified'))`
+	// Only what was marked when the plan was made: what was marked since
+	// has not been looked at.
 	finishClean = `DELETE FROM main.dirty WHERE sync = ?1
+		AND EXISTS (SELECT 1 FROM temp.marked m WHERE m.kind = dirty.kind AND m.source_id = dirty.source_id AND m.mark = dirty.mark)
 		AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = dirty.kind AND s.source_id = dirty.source_id
 		  AND s.outcome NOT IN ('applied', 'unverified'))
 		AND NOT EXISTS (SELECT 1 FROM temp.skipped k WHERE k.kind = dirty.kind AND k.source_id = dirty.source_id AND k.undecided = 1)`
+	// Twice the wait after every failure, from five minutes to a day. What was
+	// marked anew meanwhile is due at once.
+	finishRetry = ` ON CONFLICT (sync, kind, source_id) DO UPDATE SET tries = dirty.tries + 1, why = excluded.why,
+		  next_try = ?2 + min(?4, ?3 << min(dirty.tries, 20))
+		WHERE EXISTS (SELECT 1 FROM temp.marked m WHERE m.kind = dirty.kind AND m.source_id = dirty.source_id AND m.mark = dirty.mark)`
 	finishDirty = `INSERT INTO main.dirty (sync, kind, source_id, since, tries, next_try, why)
-		SELECT ?1, s.kind, s.source_id, ?2, 1, ?2, max(CASE WHEN s.held = '' THEN s.error
+		SELECT ?1, s.kind, s.source_id, ?2, 1, ?2 + ?3, max(CASE WHEN s.held = '' THEN s.error
 		  WHEN s.by_config = 1 THEN 'held: configuration' ELSE 'held: ' || s.held END)
-		FROM temp.step s WHERE s.outcome NOT IN ('applied', 'unverified') GROUP BY s.kind, s.source_id
-		ON CONFLICT (sync, kind, source_id) DO UPDATE SET tries = dirty.tries + 1, why = excluded.why`
-	// Whoever is no longer leaving starts a new grace period next time.
-	finishGrace = `DELETE FROM main.leaving WHERE sync = ?1 AND NOT EXISTS (
-		SELECT 1 FROM temp.grace g WHERE g.kind = leaving.kind AND g.source_id = leaving.source_id)`
+		FROM temp.step s WHERE s.outcome NOT IN ('applied', 'unverified') GROUP BY s.kind, s.source_id` + finishRetry
+	finishUndecided = `INSERT INTO main.dirty (sync, kind, source_id, since, tries, next_try, why)
+		SELECT ?1, k.kind, k.source_id, ?2, 1, ?2 + ?3, 'undecided: ' || k.why
+		FROM temp.skipped k WHERE k.undecided = 1 AND k.source_id <> '' AND NOT EXISTS (
+		  SELECT 1 FROM temp.step s WHERE s.kind = k.kind AND s.source_id = k.source_id AND s.outcome NOT IN ('applied', 'unverified'))` + finishRetry
+	// Whoever is no longer leaving, or has left, starts a new grace period next
+	// time. ?2 is 0 where the plan was about everything.
+	finishGrace = `DELETE FROM main.leaving WHERE sync = ?1
+		AND (?2 = 0 OR EXISTS (SELECT 1 FROM temp.selected x WHERE x.kind = leaving.kind AND x.source_id = leaving.source_id))
+		AND (NOT EXISTS (SELECT 1 FROM temp.grace g WHERE g.kind = leaving.kind AND g.source_id = leaving.source_id)
+		  OR EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = leaving.kind AND s.source_id = leaving.source_id
+		    AND s.op IN ('deactivate', 'delete') AND s.outcome IN ('applied', 'unverified')))`
 )
 
-// FinishCycle writes down what a complete cycle has shown: which objects are in
-// step with the source, and which are not and when to look at them again.
+// FinishCycle writes down what a cycle that came to its end has shown of the
+// objects it was about: which are in step with the source, and which are not and
+// when to look at them again. Mark must have been called before the plan was made.
 func (w *Workspace) FinishCycle(ctx context.Context, now time.Time) error {
 	return w.ledger.writeOn(ctx, w.conn, "finish cycle", func(t *tx) error {
 		for _, statement := range [...]struct {
@@ -42,8 +58,9 @@ func (w *Workspace) FinishCycle(ctx context.Context, now time.Time) error {
 		}{
 			{finishHashes, []any{w.sync}},
 			{finishClean, []any{w.sync}},
-			{finishDirty, []any{w.sync, now.UnixMilli()}},
-			{finishGrace, []any{w.sync}},
+			{finishDirty, []any{w.sync, now.UnixMilli(), firstRetry.Milliseconds(), lastRetry.Milliseconds()}},
+			{finishUndecided, []any{w.sync, now.UnixMilli(), firstRetry.Milliseconds(), lastRetry.Milliseconds()}},
+			{finishGrace, []any{w.sync, w.partial}},
 		} {
 			if _, err := t.exec(ctx, statement.text, statement.args...); err != nil {
 				return err
@@ -80,7 +97,9 @@ func (w *Workspace) LeftSince(ctx context.Context, ref identity.Ref, now time.Ti
 func (w *Workspace) Unclassified(ctx context.Context, k identity.Kind) ([]identity.Ref, error) {
 	rows, err := w.query(ctx, `SELECT o.source_id FROM main.owned o
 		JOIN main.mirror_object m ON m.source = ? AND m.kind = o.kind AND m.id = o.source_id AND m.state = 'gone' AND m.why = ''
-		WHERE o.sync = ? AND o.kind = ? ORDER BY o.source_id`, w.source, w.sync, k)
+		WHERE o.sync = ? AND o.kind = ?
+		  AND (? = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = o.kind AND s.source_id = o.source_id))
+		ORDER BY o.source_id`, w.source, w.sync, k, w.partial)
 	if err != nil {
 		return nil, err
 	}
@@ -134,27 +153,6 @@ func (w *Workspace) Step(ctx context.Context, seq int64) (plan.Step, error) {
 		return plan.Step{}, sql.ErrNoRows
 	}
 	return steps[0], nil
-}
-
-// Selected returns the objects the plan is restricted to, by kind and id.
-func (w *Workspace) Selected(ctx context.Context) (users, groups []identity.Ref, err error) {
-	rows, err := w.query(ctx, `SELECT kind, source_id FROM temp.selected ORDER BY source_id`)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var ref identity.Ref
-		if err := rows.Scan(&ref.Kind, &ref.ID); err != nil {
-			return nil, nil, err
-		}
-		if ref.Kind == identity.Group {
-			groups = append(groups, ref)
-		} else {
-			users = append(users, ref)
-		}
-	}
-	return users, groups, rows.Err()
 }
 
 // HasTeam reports whether a group already takes part in memberships.

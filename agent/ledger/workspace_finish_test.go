@@ -3,6 +3,7 @@ package ledger
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/identity"
@@ -26,6 +27,7 @@ func TestFinishCycle(t *testing.T) {
 	}
 	must(t, r.l.MarkDirty(ctx, "sync", "", refs...))
 	must(t, r.l.MarkDirty(ctx, "other", "", user("same")))
+	must(t, r.Mark(ctx))
 	put := func(id string, held plan.Rule, outcome plan.Outcome) {
 		s := step(identity.Update, user(id), plan.WaveUsers)
 		s.Held, s.Outcome, s.Error = held, outcome, "because"
@@ -73,6 +75,9 @@ func TestFinishCycleDirty(t *testing.T) {
 	ctx := t.Context()
 	must(t, r.l.MarkDirty(ctx, "sync", "", user("done"), user("unseen"), user("unread")))
 	must(t, r.Skip(ctx, user("unread"), "", "unread", true))
+	must(t, r.l.MarkDirty(ctx, "sync", "", user("again")))
+	must(t, r.Mark(ctx))
+	must(t, r.l.MarkDirty(ctx, "sync", "", user("again"))) // changed since the plan was made
 	for id, outcome := range map[string]plan.Outcome{"done": plan.Unverified, "failed": plan.Failed, "held": "", "edited": ""} {
 		s := step(identity.Deactivate, user(id), plan.WaveDeactivate)
 		if s.Outcome, s.Error = outcome, "409"; outcome == "" {
@@ -84,10 +89,57 @@ func TestFinishCycleDirty(t *testing.T) {
 	must(t, r.FinishCycle(ctx, noon()))
 	got := collected(t, r.l.Dirty(ctx, "sync"), func(d Dirty) string { return d.Ref.ID + ": " + d.Why })
 	slices.Sort(got)
-	same(t, "dirty", got, []string{"edited: held: configuration", "failed: 409", "held: held: allowance", "unread: "})
+	same(t, "dirty", got, []string{
+		"again: ", "edited: held: configuration", "failed: 409", "held: held: allowance", "unread: undecided: unread",
+	})
 	for id, want := range map[string]bool{"done": true, "held": false, "edited": true, "elsewhere": true} {
 		unmoved, err := r.Unmoved(ctx, user(id))
 		must(t, err)
 		same(t, "unmoved "+id, unmoved, want)
 	}
+}
+
+// Whatever does not get in step waits twice as long after every cycle, up to a
+// day; what changes at the source does not wait.
+func TestFinishCycleWaits(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	ctx := t.Context()
+	now := noon()
+	var waits []time.Duration
+	for range 10 {
+		w, err := r.l.NewWorkspace(ctx, "sync", "source", "target")
+		must(t, err)
+		must(t, w.SelectDue(ctx, now))
+		must(t, w.Mark(ctx))
+		s := step(identity.Update, user("fails"), plan.WaveUsers)
+		s.Outcome, s.Error = plan.Failed, "409"
+		_, err = w.PutStep(ctx, s)
+		must(t, err)
+		must(t, w.Skip(ctx, user("unread"), "", "unread", true))
+		must(t, w.FinishCycle(ctx, now))
+		must(t, w.Close())
+		var next []time.Time
+		for d, err := range r.l.Dirty(ctx, "sync") {
+			must(t, err)
+			next = append(next, d.NextTry)
+		}
+		if len(next) != 2 || !next[0].Equal(next[1]) {
+			t.Fatalf("next tries %v, want one for both", next)
+		}
+		waits = append(waits, next[0].Sub(now))
+		now = next[0]
+	}
+	same(t, "waits", waits, []time.Duration{
+		5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, 80 * time.Minute, 160 * time.Minute,
+		320 * time.Minute, 640 * time.Minute, 1280 * time.Minute, 24 * time.Hour,
+	})
+	must(t, r.l.MarkDirty(ctx, "sync", "", user("fails")))
+	w, err := r.l.NewWorkspace(ctx, "sync", "source", "target")
+	must(t, err)
+	defer w.Close()
+	must(t, w.SelectDue(ctx, now.Add(-time.Minute)))
+	users, _, err := w.Selected(ctx)
+	must(t, err)
+	same(t, "due", users, []identity.Ref{user("fails")})
 }

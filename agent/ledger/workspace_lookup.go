@@ -103,3 +103,14 @@ func (w *Workspace) Unmoved(ctx context.Context, ref identity.Ref) (bool, error)
 		+ (SELECT count(*) FROM main.leaving WHERE sync = ?1 AND kind = ?2 AND source_id = ?3)`, w.sync, ref.Kind, ref.ID)
 	return n == 0, err
 }
+
+// CountMissing returns how many selected objects are owned and should be at the
+// target, and how many of these nobody has seen there.
+func (w *Workspace) CountMissing(ctx context.Context, k identity.Kind) (int, int, error) {
+	var all, missing int
+	_, err := w.row(ctx, `SELECT count(*), COALESCE(sum(l.target_id IS NULL), 0) FROM temp.desired d
+		CROSS JOIN main.owned o ON o.sync = ? AND o.kind = d.kind AND o.source_id = d.source_id
+		LEFT JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
+		WHERE d.kind = ? AND d.state = 'in' AND d.active = 1`, []any{w.sync, k}, &all, &missing)
+	return all, missing, err
+}

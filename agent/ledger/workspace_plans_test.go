@@ -14,6 +14,7 @@ import (
 // sizes of temporary tables, so that its plans are the same for few rows and many.
 var large = []string{
 	"desired", "desired_key", "live", "live_key", "live_member", "account", "team", "want_member", "step", "claim",
+	"idle", "idled", "awaiting", "awaited", "linked", "selected", "marked", "leaving", "held",
 	"owned", "dirty", "mirror_object", "mirror_link", "assumed_member",
 }
 
@@ -67,6 +68,9 @@ func TestQueryPlans(t *testing.T) {
 			drain(err)
 			_, err = r.object(ctx, user("a"))
 			drain(err)
+			_, err = r.IsSelected(ctx, user("a"))
+			drain(err)
+			drain(r.Await(ctx, user("a"), "b"))
 			drain(r.Unclaim(ctx, user("a"), "t-a"))
 			drain(r.Unenrol(ctx, user("z")))
 		}},
@@ -110,10 +114,42 @@ func TestQueryPlans(t *testing.T) {
 			_, err = r.Places(ctx)
 			drain(err)
 			collected(t, r.Steps(ctx), func(plan.Step) string { return "" })
-			for _, statement := range []string{finishHashes, finishClean, finishDirty, finishGrace, assumeWritten} {
+			for _, statement := range []string{
+				finishHashes, finishClean, finishDirty, finishUndecided, finishGrace, assumeWritten, markPlanned,
+				idlePeople, idleMembers, idleForget, idleKeep, awaitedForget, awaitedKeep,
+			} {
 				_, err := r.prepared(ctx, statement)
 				drain(err)
 			}
+		}},
+		{"selected", false, func() {
+			drain(r.SelectDue(ctx, noon()))
+			drain(r.SelectLeaving(ctx, identity.User, noon(), noon()))
+			drain(r.SelectAwaiting(ctx, "userName"))
+			_, err := r.SelectOwners(ctx, identity.User)
+			drain(err)
+			drain(r.Mark(ctx))
+			collected(t, r.Records(ctx, identity.User), func(m Mirrored) string { return m.Record.Ref.ID })
+			_, err = r.CountSelected(ctx, identity.User)
+			drain(err)
+			_, err = r.Compared(ctx, user("a"))
+			drain(err)
+			collected(t, r.HeldBeside(ctx), func(h Held) string { return h.Name })
+			_, err = r.Unnamed(ctx, identity.User, "userName")
+			drain(err)
+			_, _, err = r.CountMissing(ctx, identity.User)
+			drain(err)
+			drain(r.LinkReturning(ctx))
+			drain(r.LinkAll(ctx))
+			drain(r.LinkSelected(ctx))
+			drain(r.LinkAbove(ctx))
+			_, err = r.Linked(ctx)
+			drain(err)
+			drain(r.EnrolUnlike(ctx))
+			_, err = r.Unlike(ctx)
+			drain(err)
+			_, err = r.prepared(ctx, mendable)
+			drain(err)
 		}},
 	} {
 		c.run()

@@ -177,7 +177,7 @@ func (w *Workspace) SettleStep(ctx context.Context, seq int64, o plan.Outcome, t
 
 // Skipped returns the objects nothing is done about, by kind and source id.
 func (w *Workspace) Skipped(ctx context.Context) ([]plan.Skipped, error) {
-	rows, err := w.query(ctx, `SELECT kind, source_id, name, why, undecided FROM temp.skipped ORDER BY kind DESC, source_id`)
+	rows, err := w.query(ctx, `SELECT kind, source_id, name, why, undecided, policy, target_id FROM temp.skipped ORDER BY kind DESC, source_id`)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (w *Workspace) Skipped(ctx context.Context) ([]plan.Skipped, error) {
 	var out []plan.Skipped
 	for rows.Next() {
 		var s plan.Skipped
-		if err := rows.Scan(&s.Ref.Kind, &s.Ref.ID, &s.Name, &s.Why, &s.Undecided); err != nil {
+		if err := rows.Scan(&s.Ref.Kind, &s.Ref.ID, &s.Name, &s.Why, &s.Undecided, &s.Policy, &s.TargetID); err != nil {
 			return nil, err
 		}
 		out = append(out, s)

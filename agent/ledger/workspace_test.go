@@ -242,10 +242,17 @@ func TestWorkspaceSkip(t *testing.T) {
 	} {
 		must(t, r.Skip(t.Context(), s.Ref, s.Name, s.Why, s.Undecided))
 	}
+	exists := plan.Skipped{Ref: group("g"), Name: "Ops", Why: "exists", Policy: "notify", TargetID: "t-1"}
+	must(t, r.SkipAs(t.Context(), exists))
+	must(t, r.Skip(t.Context(), group("g"), "Ops", "other", false))
+	lost := plan.Skipped{Ref: group("h"), Why: "exists", Policy: "notify", TargetID: "t-2"}
+	must(t, r.SkipAs(t.Context(), lost))
+	must(t, r.Skip(t.Context(), lost.Ref, "", "ambiguous", true))
 	got, err := r.Skipped(t.Context())
 	must(t, err)
 	same(t, "skipped", got, []plan.Skipped{
 		{Ref: user("a"), Why: "ambiguous", Undecided: true}, {Ref: user("b"), Why: "first"}, {Ref: user("c"), Why: "unread", Undecided: true},
+		exists, {Ref: lost.Ref, Why: "ambiguous", Undecided: true},
 	})
 }
 

@@ -132,6 +132,7 @@ func (l *Ledger) transact(ctx context.Context, conn *sql.Conn, op string, fn fun
 		return l.wrap(context.WithoutCancel(ctx), op, err)
 	}
 	committed = true
+	l.commits.Add(1)
 	return nil
 }
 

@@ -2,12 +2,15 @@ package schedule
 
 import (
 	"context"
+	"log/slog"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/configs"
 )
 
@@ -99,6 +102,20 @@ func TestStopWaitsForWhatRuns(t *testing.T) {
 		}
 		same(t, "result", w.disk["a"].Result, "cut")
 	})
+}
+
+func TestStoppedBeforeItBegan(t *testing.T) {
+	t.Parallel()
+	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "scimsync.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := New(Options{Log: slog.New(slog.DiscardHandler), Memory: l}).Run(ctx); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOneBadJobDoesNotHarmOthers(t *testing.T) {

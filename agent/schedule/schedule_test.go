@@ -119,16 +119,18 @@ func TestMissed(t *testing.T) {
 	}
 }
 
-// TestNeverSeenNeverRun: a cron job that came to no run yet still misses what
+// TestMissedBeforeTheFirstRun: a cron job that came to no run yet still misses what
 // came while nobody was there.
 func TestMissedBeforeTheFirstRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(june())
 		job := does(Job{Name: "a", Schedule: at("0 3 * * *")}, takes(time.Minute))
-		w.boot(1, exact(), job).end(t)
+		p := w.boot(1, exact(), job)
+		sleep(0)
+		p.end(t)
 		time.Sleep(30 * time.Hour)
-		p := w.boot(2, exact(), job)
+		p = w.boot(2, exact(), job)
 		sleep(time.Second)
 		same(t, "triggers", triggers(w.runs("a")), []Trigger{TriggerMissed})
 		p.end(t)
@@ -139,10 +141,15 @@ func TestARunLongerThanItsIntervalSkips(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(june())
-		p := w.boot(1, exact(), does(Job{Name: "a", Schedule: at("0 * * * *")}, takes(150*time.Minute)))
-		sleep(10*time.Hour + 30*time.Minute)
+		job := does(Job{Name: "a", Schedule: at("0 * * * *")}, takes(150*time.Minute))
+		p := w.boot(1, exact(), job)
+		sleep(3*time.Hour + 40*time.Minute)
+		same(t, "skipped", p.status(t, "a").Skipped, 2)
+		p.end(t)
+		p = w.boot(2, exact(), job) // to which they are not missed
+		sleep(6*time.Hour + 50*time.Minute)
 		same(t, "starts", walls(w.runs("a")), []string{"01 01:00:00", "01 04:00:00", "01 07:00:00", "01 10:00:00"})
-		same(t, "skipped", p.status(t, "a").Skipped, 6)
+		same(t, "skipped", p.status(t, "a").Skipped, 4)
 		for _, l := range w.logged("a", "job skipped") {
 			same(t, "why", l.str(keyWhy), "running")
 		}

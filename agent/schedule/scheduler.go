@@ -121,7 +121,10 @@ func (s *Scheduler) now() time.Time { return s.clock().Round(0).UTC().Truncate(t
 // is not taken for a failure.
 func (s *Scheduler) Run(ctx context.Context) error {
 	known, err := s.memory.Agendas(ctx)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil // stopped before there was anything to stop
+	case err != nil:
 		return fmt.Errorf("read when jobs last ran: %w", err)
 	}
 	work, giveUp := context.WithCancel(context.WithoutCancel(ctx))

@@ -10,16 +10,13 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 
-	"github.com/scimsync/scimsync/agent"
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/render"
 	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/connectors"
-	"github.com/scimsync/scimsync/connectors/all"
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -45,11 +42,6 @@ type app struct {
 	log        *slog.Logger
 	// current is the sync whose progress is on the screen.
 	current *opened
-}
-
-// registry is what a configuration may name.
-func registry() configs.Registry {
-	return configs.Registry{Sources: all.Sources(), Targets: all.Targets()}
 }
 
 // startLog makes the logger the flags ask for.
@@ -125,44 +117,12 @@ func selectSyncs(cfg *configs.Config, names []string) ([]*configs.Sync, error) {
 	return out, nil
 }
 
-// opened is a sync that is ready to run, and what counts its traffic.
-type opened struct {
-	*agent.Agent
-	source, target *connectors.Traffic
-}
-
-// open prepares the agent of one sync.
-func (a *app) open(cfg *configs.Config, s *configs.Sync, l *ledger.Ledger) (*opened, error) {
-	o := &opened{source: &connectors.Traffic{}, target: &connectors.Traffic{}}
-	source, err := s.Source.Type.Open(s.Source.Settings, a.runtime("source", s.Source.Name, o.source))
-	if err != nil {
-		return nil, fmt.Errorf("source %s: %w", s.Source.Name, err)
-	}
-	target, err := s.Target.Type.Open(s.Target.Settings, a.runtime("target", s.Target.Name, o.target))
-	if err != nil {
-		return nil, fmt.Errorf("target %s: %w", s.Target.Name, err)
-	}
-	o.Agent = &agent.Agent{
-		Sync: s, Source: source, Target: target, Ledger: l,
-		Fields: fields(cfg, s.Source), Siblings: siblings(cfg, s.Source),
-		Keep: time.Duration(cfg.History.Keep),
-		Log:  a.log, Progress: a.progress(s.Name, o), Now: time.Now,
-	}
-	return o, nil
-}
-
-func (a *app) runtime(side, name string, traffic *connectors.Traffic) connectors.Runtime {
-	return connectors.Runtime{
-		Log: a.log.With(side, name), UserAgent: "scimsync/" + version, Traffic: traffic,
-	}
-}
-
 // siblings are the syncs on one source.
-func siblings(cfg *configs.Config, source *configs.Source) []string {
-	var out []string
+func siblings(cfg *configs.Config, source *configs.Source) []*configs.Sync {
+	var out []*configs.Sync
 	for _, s := range cfg.Syncs {
 		if s.Source == source {
-			out = append(out, s.Name)
+			out = append(out, s)
 		}
 	}
 	return out
@@ -225,7 +185,7 @@ func (a *app) explain(err error) string {
 		if _, ok := errors.AsType[*connectors.SecretError](err); ok {
 			return text + "\nNothing was sent. Put the secret where the configuration says it is."
 		}
-		return text + "\nThe credential was refused: renew it where it is kept; nothing else needs changing."
+		return text + "\nNothing goes without a credential that is accepted: renew it where it is kept, unless another remedy stands above."
 	case exitIncomplete:
 		switch connectors.ClassOf(err) {
 		case connectors.Rejected, connectors.Unsupported, connectors.Missing, connectors.Forbidden:

@@ -25,17 +25,24 @@ func newPlan(a *app) *cobra.Command {
 written to the target. A plan saved with --out can be applied later with
 "scimsync apply FILE", exactly as it was shown.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.plan(cmd.Context(), args, out, file, exitCode)
+			return a.plan(cmd.Context(), args, out, planOptions{file: file, exitCode: exitCode, full: full})
 		},
 	}
 	out.register(c)
 	c.Flags().StringVar(&file, "out", "", "save the plan to `FILE`")
 	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit 5 when there are changes, 20 when a guard holds some")
-	c.Flags().BoolVar(&full, "full", false, "read the source in full (every cycle is, for now)")
+	c.Flags().BoolVar(&full, "full", false, "read the source and compare the target as a whole, whatever has changed")
 	return c
 }
 
-func (a *app) plan(ctx context.Context, names []string, out output, file string, exitCode bool) error {
+// planOptions are the flags of plan.
+type planOptions struct {
+	file     string
+	exitCode bool
+	full     bool
+}
+
+func (a *app) plan(ctx context.Context, names []string, out output, o planOptions) error {
 	s, err := a.session(ctx, names)
 	if err != nil {
 		return err
@@ -43,27 +50,27 @@ func (a *app) plan(ctx context.Context, names []string, out output, file string,
 	defer s.close()
 	var plans []*plan.Plan
 	for _, sync := range s.syncs {
-		cycle, err := s.prepare(ctx, sync, agent.Options{})
+		cycle, err := s.prepare(ctx, sync, agent.Options{Full: o.full, Eager: true})
 		if err != nil {
 			s.failed(sync, err)
 			continue
 		}
 		s.unlock(cycle)
 		plans = append(plans, cycle.Plan)
-		s.ended(planCode(cycle, exitCode))
+		s.ended(planCode(cycle, o.exitCode))
 		if err := a.show(out, cycle.Plan); err != nil {
 			return err
 		}
 	}
 	switch {
-	case file == "":
+	case o.file == "":
 	case len(plans) < len(s.syncs):
-		a.say("scimsync: %s was not written: not every sync could be planned", file)
+		a.say("scimsync: %s was not written: not every sync could be planned", o.file)
 	default:
-		if err := save(file, plans); err != nil {
+		if err := save(o.file, plans); err != nil {
 			return err
 		}
-		a.say("Saved to %s. Apply it with: scimsync apply %s", file, file)
+		a.say("Saved to %s. Apply it with: scimsync apply %s", o.file, o.file)
 	}
 	return errors.Join(a.showAll(out, plans), code(s.code))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scimsync/scimsync/agent"
 	"github.com/scimsync/scimsync/agent/plan"
+	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -28,6 +29,7 @@ that --allow-removals takes.`,
 			if err != nil {
 				return err
 			}
+			o.Full = full
 			return a.sync(cmd.Context(), args, out, o)
 		},
 	}
@@ -35,7 +37,7 @@ that --allow-removals takes.`,
 	c.Flags().StringArrayVar(&only, "only", nil, "only this `OBJECT`: user:VALUE or group:VALUE, by source id, name, externalId or target id")
 	c.Flags().IntVar(&allow, "allow-removals", 0, "let through what the guards hold, if it is exactly `N`")
 	c.Flags().IntVar(&ceiling, "max-changes", 0, "write nothing when the plan has more than `N` changes")
-	c.Flags().BoolVar(&full, "full", false, "read the source in full (every cycle is, for now)")
+	c.Flags().BoolVar(&full, "full", false, "read the source and compare the target as a whole, whatever has changed")
 	return c
 }
 
@@ -69,6 +71,10 @@ func (a *app) sync(ctx context.Context, names []string, out output, o agent.Opti
 		return err
 	}
 	defer s.close()
+	of := reachWhole
+	if len(o.Only) > 0 {
+		of = reachOnly
+	}
 	var plans []*plan.Plan
 	for _, sync := range s.syncs {
 		cycle, err := s.prepare(ctx, sync, o)
@@ -77,10 +83,14 @@ func (a *app) sync(ctx context.Context, names []string, out output, o agent.Opti
 			if codeOf(err) == exitInterrupted {
 				break
 			}
+			// Whoever asks for one object is told by the command.
+			if of == reachWhole {
+				s.tell.failed(ctx, sync, err)
+			}
 			continue
 		}
 		plans = append(plans, cycle.Plan)
-		err = s.apply(ctx, cycle, out)
+		err = s.apply(ctx, sync, cycle, out, of)
 		if err != nil {
 			s.failed(sync, err)
 		}
@@ -88,11 +98,14 @@ func (a *app) sync(ctx context.Context, names []string, out output, o agent.Opti
 			break
 		}
 	}
+	if of == reachWhole && s.code != exitInterrupted {
+		s.tell.watch(ctx, s.conns, s.syncs)
+	}
 	return errors.Join(a.showAll(out, plans), code(s.code))
 }
 
-// apply carries one prepared cycle out and shows it.
-func (s *session) apply(ctx context.Context, cycle *agent.Cycle, out output) error {
+// apply carries one prepared cycle out, shows it, and tells whoever is to hear.
+func (s *session) apply(ctx context.Context, sync *configs.Sync, cycle *agent.Cycle, out output, of reach) error {
 	result, failure := cycle.Apply(ctx, s.app.stop)
 	s.app.endProgress(nil)
 	s.ended(codeOfResult(result))
@@ -100,5 +113,7 @@ func (s *session) apply(ctx context.Context, cycle *agent.Cycle, out output) err
 	if stopped := result.Report.Stopped; stopped != nil {
 		s.app.say("%s: %s", cycle.Plan.Sync, s.app.explain(stopped))
 	}
-	return errors.Join(failure, s.app.show(out, cycle.Plan))
+	shown := s.app.show(out, cycle.Plan)
+	s.tell.ran(ctx, sync, cycle.Plan, result, failure, of)
+	return errors.Join(failure, shown)
 }
