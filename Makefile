@@ -7,6 +7,11 @@
 GO       ?= go
 FUZZTIME ?= 10s
 COUNT    ?= 1
+USERS    ?= 1000
+LATENCY  ?= 20ms
+RATE     ?= 0
+RUNS     ?= 5
+SOAKTIME ?= 1h
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # The version comes from git describe above; Go's own stamping would make the
@@ -44,9 +49,19 @@ fuzz: need-go ## fuzz every target for FUZZTIME (10s) each
 	@GO='$(GO)' sh tools/fuzz.sh '$(FUZZTIME)'
 
 .PHONY: bench
-bench: need-go ## run the benchmarks of the packages, COUNT (1) times
+bench: build ## measure bin/scimsync against local servers: USERS (1000), LATENCY (20ms), RATE (0), RUNS (5), BENCHFLAGS
+	@$(GO) build -buildvcs=false -o bin/scimsync-bench ./cmd/scimsync-bench
+	@bin/scimsync-bench -bin bin/scimsync -users '$(USERS)' -latency '$(LATENCY)' -rate '$(RATE)' -runs '$(RUNS)' $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: need-go ## run the benchmarks of the packages, COUNT (1) times
 	$(GO) test -buildvcs=false -run '^$$' -bench . -benchmem -count $(COUNT) -timeout 40m \
 		$$(grep -rl --include='*_test.go' '^func Benchmark' . | sed 's|/[^/]*$$||' | sort -u)
+
+.PHONY: soak
+soak: build ## let the daemon follow a changing sandbox for SOAKTIME (1h), and judge it; SOAKFLAGS: see docs/testing.md
+	@$(GO) build -buildvcs=false -o bin/scimsync-soak ./cmd/scimsync-soak
+	@bin/scimsync-soak -binary bin/scimsync -time '$(SOAKTIME)' $(SOAKFLAGS)
 
 .PHONY: golden
 golden: need-go ## write the golden files anew; review the difference like code

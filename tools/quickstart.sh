@@ -84,8 +84,8 @@ awk 'BEGIN { RS = "" } { last = $0 } END { print last }' "$into" # what the run 
 into=
 
 step="planning a second time: it should have been empty"
-heading "plan again: the second plan is empty (or --exit-code would end with 5)"
-scimsync plan --exit-code
+heading "plan again, with both sides read whole: it is empty (or --exit-code would end with 5)"
+scimsync plan --full --exit-code
 
 step="showing the status"
 heading "status"
@@ -107,11 +107,11 @@ if command -v curl >/dev/null 2>&1; then
 	change '{"profile": {"name": "Renamed in the quickstart"}}' "/sandbox/groups/$group"
 
 	step="following the change"
-	heading "sync again: the application follows"
+	heading "sync again: only what changed is read, and the application follows"
 	scimsync sync
 
 	step="planning a last time: it should have been empty"
-	"$binary" plan --exit-code -c "$config" >"$dir/plan.out" 2>&1 || { code=$?; cat "$dir/plan.out"; exit "$code"; }
+	"$binary" plan --full --exit-code -c "$config" >"$dir/plan.out" 2>&1 || { code=$?; cat "$dir/plan.out"; exit "$code"; }
 else
 	printf '\n(curl is missing, so the part in which the source changes is left out.)\n'
 fi
@@ -130,6 +130,7 @@ The sandbox is still there. In another terminal:
   curl $source/sandbox/              what the source holds; see docs/connectors/okta.md
   curl $application/sandbox/              what you can do to the application
   $binary sync -c $config
+  $binary daemon -c $config
 Press Enter to end it.
 END
 	read -r _ || :

@@ -52,7 +52,7 @@ func (a *app) applySaved(ctx context.Context, file string, out output) error {
 			s.ended(exitStale)
 			continue
 		}
-		opened, err := a.open(s.cfg, sync, s.ledger)
+		opened, err := s.conns.open(sync, s.ledger)
 		if err != nil {
 			s.failed(sync, err)
 			continue
@@ -68,7 +68,7 @@ func (a *app) applySaved(ctx context.Context, file string, out output) error {
 		}
 		s.cycles = append(s.cycles, cycle)
 		plans = append(plans, cycle.Plan)
-		if err := s.apply(ctx, cycle, out); err != nil {
+		if err := s.apply(ctx, sync, cycle, out, reachSaved); err != nil {
 			s.failed(sync, err)
 		}
 	}

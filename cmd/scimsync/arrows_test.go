@@ -40,11 +40,15 @@ func rooms() []arrow {
 		{room: "mapping", ours: []string{"identity"}, never: []string{"net/http", "log/slog", "os", "context"}},
 		{room: "connectors", ours: []string{"identity"}, never: []string{others}},
 		fake("connectors/connectortest", "identity", "connectors"),
+		fake("connectors/internal/faulttest"),
 		{room: "connectors/internal/*", ours: []string{"identity", "connectors"}},
 		{room: "connectors/all", ours: []string{"connectors", "connectors/*"}},
-		fake("connectors/*/*test", "identity"),
+		fake("connectors/*/*test", "identity", "connectors/internal/faulttest"),
 		{room: "connectors/*/internal/*", ours: []string{"identity", "connectors", "connectors/internal/rest"}, never: []string{"database/sql"}},
-		{room: "connectors/*", ours: []string{"identity", "connectors", "connectors/internal/rest"}, never: []string{"database/sql"}},
+		{
+			room: "connectors/*", never: []string{"database/sql"},
+			ours: []string{"identity", "connectors", "connectors/internal/rest", "connectors/internal/inorder"},
+		},
 		{
 			room: "agent/plan", ours: []string{"identity"},
 			never: []string{others, "context", "time", "log", "log/slog", "net", "net/http", "os"},
@@ -59,6 +63,7 @@ func rooms() []arrow {
 			never: []string{"net/http", "database/sql"},
 		},
 		{room: "agent/notify", ours: []string{"identity", "connectors", "agent/plan"}, never: []string{"database/sql"}},
+		{room: "agent/serve", ours: []string{"connectors"}, never: []string{"database/sql", "os"}},
 		{
 			room: "agent/schedule", ours: []string{"agent", "agent/plan", "agent/ledger", "configs", "identity"},
 			never: []string{"database/sql"},
@@ -71,11 +76,13 @@ func rooms() []arrow {
 			},
 		},
 		{room: "configs", ours: []string{"identity", "mapping", "connectors"}, never: []string{"net/http", "database/sql"}},
+		{room: "cmd/scimsync-bench", ours: []string{"connectors/*/*test"}, never: []string{"database/sql"}},
+		{room: "cmd/scimsync-soak", ours: []string{"agent/ledger"}, never: []string{"database/sql"}},
 		{
 			room: "cmd/scimsync", never: []string{"database/sql"},
 			ours: []string{
 				"identity", "connectors", "connectors/all", "configs", "agent", "agent/*",
-				"connectors/*/*test", // sandbox.go alone; see TestSandboxOnly
+				"connectors/*/*test", // the sandbox's files alone; see TestSandboxOnly
 			},
 		},
 	}
@@ -177,7 +184,7 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// TestSandboxOnly holds the fake servers to the one file that serves them.
+// TestSandboxOnly holds the fake servers to the files of the sandbox.
 func TestSandboxOnly(t *testing.T) {
 	t.Parallel()
 	files := list(t, "-json=GoFiles", "./cmd/scimsync")[0].GoFiles
@@ -186,16 +193,16 @@ func TestSandboxOnly(t *testing.T) {
 		fakes := slices.DeleteFunc(importsOf(t, file), func(name string) bool {
 			return !strings.HasPrefix(name, module) || !strings.HasSuffix(name, "test")
 		})
-		if file == "sandbox.go" {
-			seen = len(fakes) > 0
+		if strings.HasPrefix(file, "sandbox") {
+			seen = seen || len(fakes) > 0
 			continue
 		}
 		for _, name := range fakes {
-			t.Errorf("%s imports %s: fake servers are for sandbox.go and tests", file, name)
+			t.Errorf("%s imports %s: fake servers are for the sandbox and tests", file, name)
 		}
 	}
 	if !seen {
-		t.Error("sandbox.go imports no fake server, so this test looks in the wrong place")
+		t.Error("no file of the sandbox imports a fake server, so this test looks in the wrong place")
 	}
 }
 
@@ -212,6 +219,8 @@ func TestArrowsCanFail(t *testing.T) {
 		{"connectors/okta", module + "/connectors/entra/internal/graph"},
 		{"connectors/scim", module + "/agent"},
 		{"connectors/scim", module + "/connectors/scim/scimtest"},
+		{"connectors/entra", module + "/connectors/internal/faulttest"},
+		{"connectors/internal/faulttest", module + "/identity"},
 		{"agent/plan", "time"},
 		{"agent/plan", "context"},
 		{"agent/plan", "log/slog"},
@@ -220,6 +229,8 @@ func TestArrowsCanFail(t *testing.T) {
 		{"agent", module + "/connectors/internal/rest"},
 		{"agent/ledger", module + "/connectors"},
 		{"agent/apply", "database/sql"},
+		{"agent/serve", module + "/connectors/okta"},
+		{"agent/serve", module + "/agent/ledger"},
 		{"configs", module + "/connectors/all"},
 		{"cmd/scimsync", module + "/connectors/okta"},
 		{"util", "fmt"},

@@ -47,15 +47,16 @@ func (a *app) check(ctx context.Context, names []string) error {
 	result := exitDone
 	ctx, over := a.interruptible(ctx)
 	defer over()
+	conns := a.connect(cfg)
 	sources, targets := map[string]bool{}, map[string]bool{}
 	for _, s := range syncs {
 		if !sources[s.Source.Name] {
 			sources[s.Source.Name] = true
-			result = worst(result, a.report("source", s.Source.Name, a.checkSource(ctx, s.Source)))
+			result = worst(result, a.report("source", s.Source.Name, a.checkSource(ctx, conns, s.Source)))
 		}
 		if !targets[s.Target.Name] {
 			targets[s.Target.Name] = true
-			result = worst(result, a.report("target", s.Target.Name, a.checkTarget(ctx, s)))
+			result = worst(result, a.report("target", s.Target.Name, a.checkTarget(ctx, conns, s)))
 		}
 	}
 	return code(result)
@@ -89,14 +90,14 @@ func (a *app) report(side, name string, f finding) int {
 	return exitDone
 }
 
-func (a *app) checkSource(ctx context.Context, s *configs.Source) finding {
+func (a *app) checkSource(ctx context.Context, c *connections, s *configs.Source) finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	source, err := s.Type.Open(s.Settings, a.runtime("source", s.Name, &connectors.Traffic{}))
+	source, err := c.source(s)
 	if err != nil {
 		return finding{err: err}
 	}
-	info, err := source.Info(ctx)
+	info, err := source.is.Info(ctx)
 	if err != nil {
 		return finding{err: err}
 	}
@@ -104,20 +105,28 @@ func (a *app) checkSource(ctx context.Context, s *configs.Source) finding {
 	if !info.Delta && info.DeltaReason != "" {
 		f.notes = append(f.notes, "no delta reads: "+info.DeltaReason)
 	}
-	if !info.CredentialExpiry.IsZero() {
-		f.notes = append(f.notes, "credential valid until "+info.CredentialExpiry.UTC().Format("2006-01-02 15:04 MST"))
+	return f.ending(ctx, source.is)
+}
+
+// ending adds when the credential of a side ends.
+func (f finding) ending(ctx context.Context, side any) finding {
+	known, err := ask(ctx, func() (any, error) { return side, nil })
+	if err != nil {
+		f.notes = append(f.notes, "when the credential ends is not known: "+err.Error())
+	} else if note := (credential{Credential: known}).note(time.Now()); note != "" {
+		f.notes = append(f.notes, note)
 	}
 	return f
 }
 
-func (a *app) checkTarget(ctx context.Context, s *configs.Sync) finding {
+func (a *app) checkTarget(ctx context.Context, c *connections, s *configs.Sync) finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	target, err := s.Target.Type.Open(s.Target.Settings, a.runtime("target", s.Target.Name, &connectors.Traffic{}))
+	target, err := c.target(s.Target)
 	if err != nil {
 		return finding{err: err}
 	}
-	session, err := target.Open(ctx)
+	session, err := target.is.Open(ctx)
 	if err != nil {
 		return finding{err: err}
 	}
@@ -130,7 +139,7 @@ func (a *app) checkTarget(ctx context.Context, s *configs.Sync) finding {
 		f.notes = append(f.notes, "will not work: without PATCH and without readable members, memberships cannot be written safely (set members: off)")
 	}
 	f.notes = append(f.notes, p.Notes...)
-	return f
+	return f.ending(ctx, target.is)
 }
 
 // abilities says in words what a target can do.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/connectors/okta/oktatest"
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
 	"github.com/scimsync/scimsync/identity"
@@ -23,34 +24,50 @@ type example struct {
 	environ []string
 }
 
-// newExample starts the servers and writes the example with their addresses in
-// place of those it names. Each address must be there.
+// newExample starts an Okta org and an application and writes the example with
+// their addresses in place of those it names. Each address must be there.
 func newExample(t *testing.T, name string, people oktatest.World, application scimtest.Options, addresses map[string]string) *example {
 	t.Helper()
-	application.Token, application.LogRequests = scimToken, 1000
-	e := &example{
-		world:   newWorld(t, withPeople(people), withApplication(func(o *scimtest.Options) { *o = application })),
-		environ: []string{"OKTA_TOKEN=" + oktatest.DefaultToken},
-	}
-	for _, variable := range []string{"SCIM_TOKEN", "ALATION_SCIM_TOKEN", "COLLATE_SCIM_TOKEN"} {
-		e.environ = append(e.environ, variable+"="+scimToken)
-	}
-	data, err := os.ReadFile(examples + name)
-	e.must(err)
-	text := string(data)
+	e := newExampleWorld(t, people, application)
+	e.environ = append(e.environ, "OKTA_TOKEN="+oktatest.DefaultToken)
+	changes := map[string]string{}
 	for named, kind := range addresses {
 		address := e.url
 		if kind == "source" {
 			address = e.orgURL
 		}
-		if !strings.Contains(text, "url: "+named+"\n") {
-			t.Fatalf("%s does not name %s", name, named)
+		changes["url: "+named+"\n"] = "url: " + address + "\n"
+	}
+	e.place(name, changes)
+	return e
+}
+
+// newExampleWorld starts the servers of an example.
+func newExampleWorld(t *testing.T, people oktatest.World, application scimtest.Options) *example {
+	t.Helper()
+	application.Token, application.LogRequests = scimToken, 1000
+	e := &example{world: newWorld(t, withPeople(people), withApplication(func(o *scimtest.Options) { *o = application }))}
+	for _, variable := range []string{"SCIM_TOKEN", "ALATION_SCIM_TOKEN", "COLLATE_SCIM_TOKEN"} {
+		e.environ = append(e.environ, variable+"="+scimToken)
+	}
+	return e
+}
+
+// place writes the example with the changes that local servers need, each of
+// which must find its place, and otherwise as it is.
+func (e *example) place(name string, changes map[string]string) {
+	e.t.Helper()
+	data, err := os.ReadFile(examples + name)
+	e.must(err)
+	text := string(data)
+	for old, changed := range changes {
+		if strings.Count(text, old) != 1 {
+			e.t.Fatalf("%s holds %d times %q", name, strings.Count(text, old), old)
 		}
-		text = strings.Replace(text, "url: "+named+"\n", "url: "+address+"\n", 1)
+		text = strings.Replace(text, old, changed, 1)
 	}
 	e.config = filepath.Join(e.dir, name)
 	e.write(name, text)
-	return e
 }
 
 // json runs a verb of the real program with -o json.
@@ -131,12 +148,33 @@ func TestExamplesAreAll(t *testing.T) {
 	for i := range files {
 		files[i] = filepath.Base(files[i])
 	}
-	tested := []string{"backfill-from-file.yaml", "okta-to-alation.yaml", "okta-to-collate.yaml"}
+	tested := []string{
+		"backfill-from-file.yaml", "entra-to-alation.yaml", "entra-to-collate.yaml", "okta-to-alation.yaml", "okta-to-collate.yaml",
+		"sailpoint-group-sync.yaml", "sailpoint-to-alation.yaml",
+	}
 	for _, file := range files {
-		// example.yaml shows every key, those of later releases too; package
-		// configs tests it.
+		// example.yaml shows every key, also those that exclude each other, so
+		// it is only loaded.
 		if file != "example.yaml" && !slices.Contains(tested, file) {
 			t.Errorf("%s is an example without a test", file)
+		}
+	}
+}
+
+// TestExamplesLoad reads the examples as they are, with the real types.
+func TestExamplesLoad(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(examples + "*.yaml")
+	if err != nil || len(files) < 8 {
+		t.Fatalf("examples: %v, %v", files, err)
+	}
+	for _, file := range files {
+		cfg, err := configs.Load(file, registry())
+		switch {
+		case err != nil:
+			t.Errorf("%v", err)
+		case len(cfg.Syncs) == 0 || len(cfg.Warnings) > 0:
+			t.Errorf("%s: %d syncs, warnings %v", file, len(cfg.Syncs), cfg.Warnings)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func newInterop(t *testing.T, people oktatest.World) *interop {
 	w.url, w.config = w.peer.url, filepath.Join(w.dir, "scimsync.yaml")
 	w.write("okta.token", oktatest.DefaultToken)
 	w.write("scim.token", scimToken)
-	w.configure(worldSettings{sync: interopSync})
+	w.configure(worldSettings{sync: interopSync, target: "profile: scimmy\n"})
 	w.settleForeigners()
 	return w
 }
@@ -156,7 +156,7 @@ func TestInterop(t *testing.T) {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()
 			w := newInterop(t, oktatest.Synthetic(40, 5, 120, 1))
-			w.configure(worldSettings{sync: interopSync, target: "dialect: " + dialect + "\n"})
+			w.configure(worldSettings{sync: interopSync, target: "profile: scimmy\ndialect: " + dialect + "\n"})
 			w.measured("life of an org", w.life)
 		})
 	}

@@ -7,6 +7,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,6 +18,9 @@ import (
 var version = "dev"
 
 func main() {
+	// net/http prints what a server sends unasked, a repeated credential
+	// included, to the standard library's logger. Nothing else uses it.
+	log.SetOutput(io.Discard)
 	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/scimsync/scimsync/agent"
-	"github.com/scimsync/scimsync/connectors"
 )
 
 // progress returns what tells a person how far a sync has come: bars on a
@@ -42,10 +41,10 @@ func (a *app) endProgress(o *opened) {
 func waits(o *opened) string {
 	var text strings.Builder
 	for _, side := range [...]struct {
-		name    string
-		traffic *connectors.Traffic
+		name  string
+		meter meter
 	}{{"source", o.source}, {"target", o.target}} {
-		if d := side.traffic.Waited().Round(time.Second); d > 0 {
+		if d := side.meter.waited().Round(time.Second); d > 0 {
 			fmt.Fprintf(&text, ", waited %s for the %s's limits", d, side.name)
 		}
 	}

@@ -42,7 +42,7 @@ application lacks, and applies it under guards. Start with
 	flags.StringVar(&a.logFormat, "log-format", "text", "text or json")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (also: NO_COLOR)")
 	root.AddCommand(
-		newCheck(a), newPlan(a), newApply(a), newSync(a), newStatus(a),
+		newCheck(a), newPlan(a), newApply(a), newSync(a), newDaemon(a), newStatus(a),
 		newSandbox(a), newConfig(a), newVersion(a),
 	)
 	root.InitDefaultHelpCmd()

@@ -14,6 +14,8 @@ type session struct {
 	app    *app
 	cfg    *configs.Config
 	ledger *ledger.Ledger
+	conns  *connections
+	tell   *announcer
 	syncs  []*configs.Sync
 	// cycles stay open until the command ends, so that their plans can be
 	// written together.
@@ -34,7 +36,10 @@ func (a *app) session(ctx context.Context, names []string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{app: a, cfg: cfg, ledger: l, syncs: syncs}, nil
+	return &session{
+		app: a, cfg: cfg, ledger: l, conns: a.connect(cfg), syncs: syncs,
+		tell: a.announcer(cfg, l, announcing{}),
+	}, nil
 }
 
 func (s *session) close() {
@@ -42,6 +47,7 @@ func (s *session) close() {
 	for _, c := range s.cycles {
 		errs = append(errs, c.Close())
 	}
+	s.app.log.Debug("closing the state file", "commits", s.ledger.Commits())
 	if err := errors.Join(append(errs, s.ledger.Close())...); err != nil {
 		s.app.log.Warn("closing the state file", "err", err)
 	}
@@ -49,7 +55,7 @@ func (s *session) close() {
 
 // prepare reads both sides of one sync and plans.
 func (s *session) prepare(ctx context.Context, sync *configs.Sync, o agent.Options) (*agent.Cycle, error) {
-	opened, err := s.app.open(s.cfg, sync, s.ledger)
+	opened, err := s.conns.open(sync, s.ledger)
 	if err != nil {
 		return nil, err
 	}
