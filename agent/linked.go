@@ -82,8 +82,14 @@ func (w *comparison) readTeams(ctx context.Context, teams []ledger.Owned) error 
 }
 
 func (w *comparison) putTeam(ctx context.Context, owned ledger.Owned, live identity.Entry) error {
-	c := w.cycle
-	if w.protect.covers(&live, identity.Entry{}) != "" {
+	c, a := w.cycle, w.agent
+	m, found, err := a.Ledger.Mirror(a.Sync.Source.Name).Record(ctx, owned.Ref)
+	if err != nil || !found || m.State != ledger.StatePresent {
+		return err
+	}
+	// A group that is out of scope is kept as it is, members and all.
+	d := a.desired(m, c.profile())
+	if d.State != ledger.In || w.protect.covers(&live, d.Entry) != "" {
 		return nil
 	}
 	return c.scratch.Load(ctx, func() error {

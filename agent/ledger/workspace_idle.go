@@ -108,7 +108,9 @@ const (
 	// Where the target still has them. An account may have had another holder.
 	linkLeft = `INSERT OR IGNORE INTO temp.linked SELECT i.group_id FROM temp.account a
 		CROSS JOIN main.owned o ON o.target = ?2 AND o.kind = 'user' AND o.target_id = a.target_id AND o.sync = ?1
-		CROSS JOIN main.idle i ON i.sync = ?1 AND i.user_id = o.source_id AND i.group_id <> '' WHERE a.active = 1`
+		CROSS JOIN main.idle i ON i.sync = ?1 AND i.user_id = o.source_id AND i.group_id <> ''
+		CROSS JOIN main.mirror_object g ON g.source = ?3 AND g.kind = 'group' AND g.id = i.group_id AND g.state = 'present'
+		WHERE a.active = 1`
 	linkAll = `INSERT OR IGNORE INTO temp.linked SELECT g.id FROM temp.account a
 		CROSS JOIN main.mirror_object g
 		CROSS JOIN main.mirror_link k ON k.source = g.source AND k.group_id = g.id AND k.member_kind = 'user' AND k.member_id = a.source_id
@@ -130,7 +132,7 @@ func (w *Workspace) LinkReturning(ctx context.Context) error {
 	if err := w.exec(ctx, linkDirect, w.source, w.sync); err != nil {
 		return err
 	}
-	return w.exec(ctx, linkLeft, w.sync, w.target)
+	return w.exec(ctx, linkLeft, w.sync, w.target, w.source)
 }
 
 // LinkAll notes the groups that anybody who has an account in the plan is in.
