@@ -25,7 +25,7 @@ func (a *Agent) compareDue(ctx context.Context, c *Cycle, o Options) error {
 	now := a.Now()
 	due := now
 	if o.Eager || o.AllowRemovals != nil {
-		due = farFuture
+		due = farFuture()
 	}
 	if err := c.scratch.SelectDue(ctx, due); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (a *Agent) compareDue(ctx context.Context, c *Cycle, o Options) error {
 
 // farFuture is after every next try: in milliseconds, as the ledger counts, it
 // still is a number.
-var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+func farFuture() time.Time { return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // grace returns how long a removal of the kind waits.
 func (a *Agent) grace(k identity.Kind) time.Duration {

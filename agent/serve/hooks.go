@@ -79,7 +79,6 @@ type call struct {
 	hook  connectors.Hook
 	known bool // the sync exists
 	body  []byte
-	read  bool
 }
 
 func (s *Server) hook(w http.ResponseWriter, r *http.Request) {

@@ -61,7 +61,7 @@ func (s *servers) control(ctx context.Context, method, path string) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := (&http.Client{Timeout: time.Minute}).Do(r)
 	if err != nil {
 		return nil, err
 	}

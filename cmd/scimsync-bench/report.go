@@ -101,5 +101,5 @@ func (o *options) writeMarkdown(results []result) error {
 	for _, w := range o.worlds {
 		fmt.Fprintf(&b, "\n### %s\n\n%s", w, tableOf(o, w, results, markdown))
 	}
-	return os.WriteFile(o.markdown, []byte(b.String()), 0o644) //nolint:gosec // meant to be read by everybody
+	return os.WriteFile(o.markdown, []byte(b.String()), 0o644)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,9 +37,7 @@ func newSailPointExample(t *testing.T, name string, w sailpointtest.World, chang
 		"url: https://acme.alationcloud.com/scim/v2\n": "url: " + e.url + "\n",
 	}
 	if changes != nil {
-		for old, changed := range changes(e) {
-			all[old] = changed
-		}
+		maps.Copy(all, changes(e))
 	}
 	e.place(name, all)
 	return e, tenant
