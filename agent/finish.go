@@ -54,6 +54,9 @@ func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options) error {
 
 // overrule applies --allow-removals and --max-changes to what the guard says.
 func (a *Agent) overrule(ctx context.Context, c *Cycle, guard plan.Guard, o Options) (plan.Guard, error) {
+	if o.MaxChanges == nil && o.AllowRemovals == nil {
+		return guard, nil
+	}
 	held, total := 0, 0
 	for s, err := range c.scratch.Steps(ctx) {
 		if err != nil {

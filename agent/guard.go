@@ -94,7 +94,7 @@ func (a *Agent) tally(ctx context.Context, c *Cycle) (*plan.Tally, error) {
 	for _, e := range c.emptied {
 		t.AddEmptied(e.group, e.name, e.size)
 	}
-	for s, err := range c.scratch.Steps(ctx) {
+	for s, err := range c.scratch.Removals(ctx) {
 		if err != nil {
 			return nil, err
 		}

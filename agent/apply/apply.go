@@ -313,19 +313,24 @@ func (r *run) fillMembers(ctx context.Context, c *identity.Change) (string, erro
 	if len(c.Members) == 0 {
 		return "", nil
 	}
+	var open []string
+	for _, m := range c.Members {
+		if m.TargetID == "" {
+			open = append(open, m.Ref.ID)
+		}
+	}
+	ids, err := r.Ledger.OwnedIDs(ctx, r.Sync, identity.User, open)
+	if err != nil {
+		return "", err
+	}
 	members := make([]identity.Member, 0, len(c.Members))
 	for _, m := range c.Members {
 		if m.TargetID == "" {
-			id, err := r.owned(ctx, m.Ref)
-			if err != nil {
-				return "", err
-			}
-			if id == "" {
-				continue
-			}
-			m.TargetID = id
+			m.TargetID = ids[m.Ref.ID]
 		}
-		members = append(members, m)
+		if m.TargetID != "" {
+			members = append(members, m)
+		}
 	}
 	if c.Members = members; len(members) == 0 && c.Op != identity.Create {
 		return "none of its members has an account", nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/scimsync/scimsync/identity"
@@ -139,6 +140,26 @@ func (l *Ledger) OwnedRef(ctx context.Context, sync string, ref identity.Ref) (O
 		WHERE sync = ? AND kind = ? AND source_id = ?`, sync, ref.Kind, ref.ID))
 	ok, err := found(err)
 	return o, ok, l.wrap(ctx, "read ownership", err)
+}
+
+// OwnedIDs returns the target ids of what a sync owns of a kind, by source id.
+func (l *Ledger) OwnedIDs(ctx context.Context, sync string, kind identity.Kind, sourceIDs []string) (map[string]string, error) {
+	out := make(map[string]string, len(sourceIDs))
+	for part := range slices.Chunk(sourceIDs, batch) {
+		args := []any{sync, kind}
+		for _, id := range part {
+			args = append(args, id)
+		}
+		owned, err := collect(ctx, l, scanOwned, `SELECT `+ownedColumns+` FROM owned
+			WHERE sync = ? AND kind = ? AND source_id IN `+placeholders(1, len(part)), args...)
+		if err != nil {
+			return nil, l.wrap(ctx, "read ownership", err)
+		}
+		for _, o := range owned {
+			out[o.Ref.ID] = o.TargetID
+		}
+	}
+	return out, nil
 }
 
 // OwnedBy returns who owns a target object, whatever the sync.

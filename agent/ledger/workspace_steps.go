@@ -49,6 +49,11 @@ func (w *Workspace) StepsAt(ctx context.Context, p plan.Place) iter.Seq2[plan.St
 	return w.steps(ctx, "wave = ? AND level = ? AND", p.Wave, p.Level)
 }
 
+// Removals yields the steps that take something away, in write order.
+func (w *Workspace) Removals(ctx context.Context) iter.Seq2[plan.Step, error] {
+	return w.steps(ctx, "op IN (?, ?, ?) AND", identity.Deactivate, identity.Delete, identity.RemoveMembers)
+}
+
 func (w *Workspace) steps(ctx context.Context, where string, args ...any) iter.Seq2[plan.Step, error] {
 	return func(yield func(plan.Step, error) bool) {
 		var at plan.Step

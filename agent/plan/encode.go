@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 
 	"github.com/scimsync/scimsync/identity"
@@ -203,8 +204,18 @@ func (e *encoder) what(p *Plan, view func(Step) Step) {
 	e.field("target", p.Target)
 	e.field("config_hash", p.ConfigHash)
 	e.field("cycle", p.Cycle)
-	e.steps("changes", p, view, func(s Step) bool { return s.Held == "" })
-	e.steps("held", p, view, func(s Step) bool { return s.Held != "" })
+	held := 0
+	e.steps("changes", p.Steps, view, func(s Step) bool {
+		if s.Held != "" {
+			held++
+		}
+		return s.Held == ""
+	})
+	rest := p.Steps
+	if held == 0 { // most plans hold nothing: they are not read twice
+		rest = Of(nil)
+	}
+	e.steps("held", rest, view, func(s Step) bool { return s.Held != "" })
 	skipped := make([]skippedJSON, len(p.Skipped))
 	for i, s := range p.Skipped {
 		skipped[i] = skippedJSON{s.Ref.Kind, s.Ref.ID, s.Name, s.Why, s.Undecided, s.Policy, s.TargetID}
@@ -212,11 +223,11 @@ func (e *encoder) what(p *Plan, view func(Step) Step) {
 	e.field("skipped", skipped)
 }
 
-func (e *encoder) steps(name string, p *Plan, view func(Step) Step, want func(Step) bool) {
+func (e *encoder) steps(name string, all iter.Seq2[Step, error], view func(Step) Step, want func(Step) bool) {
 	e.value(name)
 	e.text(":[")
 	separator := "\n"
-	for s, err := range p.Steps {
+	for s, err := range all {
 		if err != nil {
 			e.err = errors.Join(e.err, err)
 		}
