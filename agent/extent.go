@@ -86,6 +86,10 @@ func (a *Agent) opening(ctx context.Context, c *Cycle, o Options, mark ledger.Bo
 		return full("a record of the source could not be told from others")
 	case b.FullAt.IsZero():
 		return full("both sides were never compared in full")
+	case b.FullAt.After(a.Now()):
+		// The next one would be due years from now, where the clock was wrong
+		// by as much.
+		return full("both sides were last compared at %s, which is still to come: the clock was set back", b.FullAt.Format(time.RFC3339))
 	case b.URL != a.Sync.Target.URL:
 		return full("the target has another address than before")
 	case b.ConfigHash != a.Sync.Hash || b.Selection != a.Sync.Source.Selection:

@@ -306,3 +306,37 @@ func TestSummaryThatIsNoJSON(t *testing.T) {
 		t.Errorf("%+v, %v", run, err)
 	}
 }
+
+// What was written before the clock was set back does not keep a run from its
+// objects, though it is dated after its beginning.
+func TestClaimsOfTheFuture(t *testing.T) {
+	t.Parallel()
+	l := open(t)
+	began := time.Now().Add(-time.Minute)
+	for _, id := range []string{"earlier", "now"} {
+		if err := l.StartRun(t.Context(), Run{ID: id, Sync: "sync", Cycle: "full", Started: began}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claim := func(run string) int64 {
+		t.Helper()
+		seqs, err := l.Intend(t.Context(), nil, run, "sync", []identity.Change{{Op: identity.Update, Ref: user("a"), TargetID: "t"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seqs[0]
+	}
+	seq := claim("earlier")
+	if err := l.Settle(t.Context(), []Outcome{{Run: "earlier", Seq: seq, Ref: user("a"), Outcome: plan.Applied}}); err != nil {
+		t.Fatal(err)
+	}
+	if claim("now") != 0 {
+		t.Error("what another run has written meanwhile is written again")
+	}
+	if _, err := l.writer.ExecContext(t.Context(), `UPDATE change SET intent_at = ?`, millis(time.Now().Add(time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	if claim("now") == 0 {
+		t.Error("what was written by a clock that was ahead claims the object")
+	}
+}

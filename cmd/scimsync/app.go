@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -34,6 +35,8 @@ func (s streams) say(format string, args ...any) {
 type app struct {
 	streams
 	stop chan struct{}
+	// now is the clock of the runs.
+	now func() time.Time
 
 	configPath string
 	logLevel   string
@@ -42,6 +45,8 @@ type app struct {
 	log        *slog.Logger
 	// current is the sync whose progress is on the screen.
 	current *opened
+	// failpoint is where a test ends the process (ledger.Options); nil is nowhere.
+	failpoint func(name string)
 }
 
 // startLog makes the logger the flags ask for.
@@ -160,7 +165,7 @@ func fields(cfg *configs.Config, source *configs.Source) map[identity.Kind][]str
 
 // ledger opens the state file of a configuration.
 func (a *app) ledger(ctx context.Context, cfg *configs.Config) (*ledger.Ledger, error) {
-	return ledger.Open(ctx, cfg.State)
+	return ledger.OpenWith(ctx, cfg.State, ledger.Options{Failpoint: a.failpoint})
 }
 
 // style is how text is laid out on standard output.

@@ -110,7 +110,7 @@ func (c *connections) open(s *configs.Sync, l *ledger.Ledger) (*opened, error) {
 		Sync: s, Source: source.is, Target: target.is, Ledger: l,
 		Fields: fields(c.cfg, s.Source), Siblings: siblings(c.cfg, s.Source),
 		Keep: time.Duration(c.cfg.History.Keep),
-		Log:  c.app.log, Progress: c.progress(s.Name, o), Now: time.Now,
+		Log:  c.app.log, Progress: c.progress(s.Name, o), Now: c.app.now,
 	}
 	return o, nil
 }

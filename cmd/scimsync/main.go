@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // version is set by the build: -ldflags "-X main.version=v1.2.3".
@@ -26,7 +27,12 @@ func main() {
 
 // run executes one command line and returns its exit code. The first interrupt
 // asks to stop after what is in flight; the second stops at once.
-func run(args []string, s streams) int {
+func run(args []string, s streams) int { return runAt(time.Now, args, s) }
+
+// runAt is run by another clock: the agent's, which dates runs and says when
+// something is due. Changes, of tests, alter what the verbs share before anything
+// is done.
+func runAt(now func() time.Time, args []string, s streams, changes ...func(*app)) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	stop := make(chan struct{})
@@ -34,7 +40,10 @@ func run(args []string, s streams) int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	go interrupts(ctx, signals, stop, cancel, s)
-	app := &app{streams: s, stop: stop}
+	app := &app{streams: s, stop: stop, now: now}
+	for _, change := range changes {
+		change(app)
+	}
 	root := newRoot(app)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -22,6 +23,10 @@ func TestMain(m *testing.M) {
 		if err := loseRights(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(exitFailed)
+		}
+		if failpoint := failpointOf(os.Getenv); failpoint != nil {
+			os.Exit(runAt(time.Now, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr},
+				func(a *app) { a.failpoint = failpoint }))
 		}
 		main()
 	}})

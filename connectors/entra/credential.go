@@ -263,13 +263,17 @@ func (a *identityAuth) problem(ctx context.Context, err error) error {
 		Description string `json:"error_description"`
 	}
 	// Whoever refuses a client says so in this form (RFC 6749, section 5.2).
-	_ = json.Unmarshal(body, &told)
+	readable := json.Unmarshal(body, &told) == nil
 	switch {
 	case told.Error != "" && told.Error != "temporarily_unavailable" && told.Error != "server_error":
 		reason, _, _ := strings.Cut(cmp.Or(told.Description, told.Error), " Trace ID:")
 		e := connectors.Errorf(connectors.Unauthorized, "the token endpoint refused %s: %s", a.settings.name(), oneLine(reason))
 		e.Code = told.Error
 		return e
+	case header != nil && readable:
+		// An answer as it should be, and no token in it: asking again gives
+		// the same.
+		return connectors.Errorf(connectors.Unauthorized, "the token authority %s answered without a token: is authority the address of one?", a.at.authority.Host)
 	case header != nil:
 		out := connectors.Errorf(connectors.Transient, "the token endpoint answered with no token: try again later")
 		if wait, asked := rest.RetryAfter(header, time.Now()); asked {
@@ -314,14 +318,17 @@ const maxTokenAnswer = 1 << 20
 
 // Do sends one request of azidentity.
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
+	w.forget()
 	client := w.strict
 	if !strings.EqualFold(r.URL.Host, w.authority.Host) {
 		if w.local == nil || !machineAddress(r.URL) {
-			return nil, fmt.Errorf("%s is not the token authority: nothing was sent there", r.URL.Host)
+			// The library takes the address from a document of the authority.
+			w.failed = connectors.Errorf(connectors.Unauthorized,
+				"the authority %s sends us to %s for a token: nothing was sent there; set authority to the address that answers itself", w.authority.Host, oneLine(r.URL.Host))
+			return nil, w.failed
 		}
 		client = w.local
 	}
-	w.forget()
 	resp, err := client.Do(r)
 	if err != nil {
 		w.failed = err

@@ -156,7 +156,7 @@ func TestCredentialTrouble(t *testing.T) {
 		{name: "a moment of trouble", credential: good, secret: theSecret, effect: &entratest.Effect{Status: http.StatusServiceUnavailable}, says: ""},
 		{name: "a lost connection", credential: good, secret: theSecret, effect: &entratest.Effect{Hangup: true}, says: ""},
 		{name: "throttled", credential: good, secret: theSecret, effect: &entratest.Effect{Throttle: true, RetryAfter: time.Second}, says: ""},
-		{name: "nonsense", credential: good, secret: theSecret, effect: &entratest.Effect{Status: http.StatusOK, Body: `{"hello":1}`}, says: ""},
+		{name: "nonsense", credential: good, secret: theSecret, effect: &entratest.Effect{Status: http.StatusOK, Body: `{"hello":1}`}, class: connectors.Unauthorized, says: "answered without a token"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"iter"
 	"net/url"
@@ -22,6 +23,9 @@ import (
 const (
 	maxEmptyPages = 1000
 	maxSamePages  = 10
+	// maxItems and maxPages end a listing that has no end.
+	maxItems = 20_000_000
+	maxPages = 1_000_000
 )
 
 // ending says how a listing must end.
@@ -60,7 +64,40 @@ func (c *client) get(ctx context.Context, r graph.Request, v any) error {
 		}
 		// One value of the wrong type is left zero, and found by name.
 	}
+	if name := repeated(body, "value", "@odata.nextLink", "@odata.deltaLink"); name != "" {
+		return connectors.Errorf(connectors.Incomplete, "GET %s: the answer holds %s twice", pathOf(r), name)
+	}
 	return nil
+}
+
+// repeated returns the first of the names that the object has twice: which of
+// them counts would be a guess (RFC 8259, section 4), and the decoder's, the last
+// one, may lose half a page. Most answers hold each name once anywhere, which is
+// quickly seen.
+func repeated(object []byte, names ...string) string {
+	for _, name := range names {
+		if bytes.Count(object, []byte(`"`+name+`"`)) < 2 {
+			continue
+		}
+		decoder := json.NewDecoder(bytes.NewReader(object))
+		_, _ = decoder.Token() // it is an object, and was decoded before
+		for times := 0; decoder.More(); {
+			key, err := decoder.Token()
+			if err != nil {
+				break
+			}
+			if key == name {
+				if times++; times == 2 {
+					return name
+				}
+			}
+			var skipped json.RawMessage
+			if decoder.Decode(&skipped) != nil {
+				break
+			}
+		}
+	}
+	return ""
 }
 
 // pages yields the pages of a listing, following the links it is given. It asks
@@ -116,8 +153,9 @@ type walk[T any] struct {
 	seed   maphash.Seed
 	seen   map[uint64]struct{} // links followed
 	before uint64              // the page before
-	empty  int                 // pages in a row that held nothing
-	same   int                 // pages in a row that held what the one before did
+	items  int
+	empty  int // pages in a row that held nothing
+	same   int // pages in a row that held what the one before did
 }
 
 func (w *walk[T]) step(ctx context.Context, request graph.Request) (page[T], error) {
@@ -174,6 +212,9 @@ func (w *walk[T]) own(link string) (string, error) {
 // advance refuses a listing that does not get on: a link that differs each time
 // proves nothing.
 func (w *walk[T]) advance(items []T) error {
+	if w.items += len(items); w.items > maxItems || len(w.seen) > maxPages {
+		return fmt.Errorf("the listing does not end after %d objects on %d pages", w.items, len(w.seen))
+	}
 	if len(items) == 0 {
 		if w.empty++; w.empty > maxEmptyPages {
 			return errors.New("nothing but empty pages")

@@ -112,7 +112,7 @@ func (c *client) get(ctx context.Context, target string) (answer, error) {
 // itself because the SDK takes only the first link of each line (and so follows
 // a joined header in circles).
 func (c *client) next(h http.Header) (string, error) {
-	links, err := rest.NextLinks(h)
+	links, err := rest.NextLinks(http.Header{"Link": h[linkHeader]})
 	if err != nil || links["next"] == "" {
 		return "", err
 	}
@@ -157,14 +157,22 @@ func pathOf(target string) string {
 // would climb.
 func segment(id string) string { return url.PathEscape(id) }
 
+// linkHeader is where undecoded puts the Link headers of an answer, in the form
+// http.Header keys have.
+const linkHeader = "X-Scimsync-Link"
+
 // undecoded keeps the SDK from decoding answers into its own generic values: it
-// leaves alone only what is called an octet stream.
+// leaves alone only what is called an octet stream. And it keeps it from reading
+// links.
 type undecoded struct{ next http.RoundTripper }
 
 func (t undecoded) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
+	}
+	if resp.Header.Get("Location") != "" {
+		return resp, nil // the client follows it, within the org
 	}
 	kind := resp.Header.Get("Content-Type")
 	if media, _, _ := mime.ParseMediaType(kind); media != "application/json" && !strings.HasSuffix(media, "+json") {
@@ -173,5 +181,8 @@ func (t undecoded) RoundTrip(r *http.Request) (*http.Response, error) {
 			"GET %s answered %.60q instead of JSON: is url the address of an Okta org?", r.URL.Path, kind)
 	}
 	resp.Header.Set("Content-Type", "application/octet-stream")
+	// The SDK panics on a link that is no URL. It has no need of any.
+	resp.Header[linkHeader] = resp.Header.Values("Link")
+	resp.Header.Del("Link")
 	return resp, nil
 }

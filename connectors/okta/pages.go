@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/maphash"
 	"iter"
 	"sync"
 
@@ -17,6 +19,9 @@ import (
 const (
 	maxEmptyPages = 100
 	maxStalePages = 10
+	// maxItems and maxPages end a listing that has no end.
+	maxItems = 20_000_000
+	maxPages = 1_000_000
 )
 
 // page is one page of a listing, decoded into T.
@@ -42,7 +47,7 @@ func pages[T any](ctx context.Context, c *client, target string, id func(T) stri
 		steps := make(chan step)
 		done.Go(func() {
 			defer close(steps)
-			w := walk[T]{client: c, id: id, seen: make(map[string]struct{})}
+			w := walk[T]{client: c, id: id, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
 			for next := target; next != ""; {
 				p, err := w.step(ctx, next)
 				select {
@@ -77,14 +82,16 @@ func pages[T any](ctx context.Context, c *client, target string, id func(T) stri
 type walk[T any] struct {
 	client *client
 	id     func(T) string
-	seen   map[string]struct{} // links followed
+	seed   maphash.Seed
+	seen   map[uint64]struct{} // links followed, which may be long
+	items  int
 	before map[string]struct{} // ids of the page before
 	empty  int                 // pages in a row that held nothing
 	stale  int                 // pages in a row that held nothing new
 }
 
 func (w *walk[T]) step(ctx context.Context, target string) (page[T], error) {
-	w.seen[target] = struct{}{}
+	w.seen[maphash.String(w.seed, target)] = struct{}{}
 	a, err := w.client.get(ctx, target)
 	if err != nil {
 		return page[T]{}, err
@@ -93,7 +100,7 @@ func (w *walk[T]) step(ctx context.Context, target string) (page[T], error) {
 	if err != nil {
 		return page[T]{}, connectors.Errorf(connectors.Incomplete, "GET %s: %w", pathOf(target), err)
 	}
-	if _, again := w.seen[a.next]; again {
+	if _, again := w.seen[maphash.String(w.seed, a.next)]; again && a.next != "" {
 		return page[T]{}, connectors.Errorf(connectors.Incomplete,
 			"GET %s: the link to the next page leads to a page that was read before: a proxy may be rewriting Link headers", pathOf(target))
 	}
@@ -107,6 +114,9 @@ func (w *walk[T]) step(ctx context.Context, target string) (page[T], error) {
 // before, or nothing but empty pages. A link that differs each time proves
 // nothing.
 func (w *walk[T]) advance(items []T) error {
+	if w.items += len(items); w.items > maxItems || len(w.seen) > maxPages {
+		return fmt.Errorf("the listing does not end after %d objects on %d pages", w.items, len(w.seen))
+	}
 	if len(items) == 0 {
 		if w.empty++; w.empty > maxEmptyPages {
 			return errors.New("nothing but empty pages")

@@ -167,7 +167,11 @@ func (a *serviceApp) problem(err error, assertion string) error {
 	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
 		if typed, ok := errors.AsType[*connectors.Error](err); ok {
-			return &connectors.Error{Class: typed.Class, Code: typed.Code, RetryAfter: typed.RetryAfter, Err: typed.Err}
+			out := &connectors.Error{Class: typed.Class, Code: typed.Code, RetryAfter: typed.RetryAfter, Err: fmt.Errorf("token endpoint: %w", typed.Err)}
+			if out.Class != connectors.Transient && out.Class != connectors.Throttled {
+				out.Class = connectors.Unauthorized // no request can be made without a token
+			}
+			return out
 		}
 		return connectors.Errorf(connectors.Unauthorized, "the answer of %s holds no access token", tokenPath)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,40 +85,57 @@ func (f *fixedPages) page(start, count int) map[string]any {
 // connection is asked again, because it only reads.
 func TestListFixedPages(t *testing.T) {
 	t.Parallel()
-	list := func(t *testing.T, f *fixedPages) {
+	count := func(t *testing.T, f *fixedPages, profile string) (int, error) {
 		t.Helper()
-		session, err := openAt(t, f, scim.Settings{})
+		session, err := openAt(t, f, scim.Settings{Profile: profile})
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := 0
 		for _, err := range session.List(t.Context(), identity.User, connectors.Want{}) {
 			if err != nil {
-				t.Fatal(err)
+				return n, err
 			}
 			n++
 		}
-		if n != f.users {
-			t.Errorf("%d users listed, want %d", n, f.users)
+		return n, nil
+	}
+	list := func(t *testing.T, f *fixedPages, profile string) {
+		t.Helper()
+		if n, err := count(t, f, profile); err != nil || n != f.users {
+			t.Errorf("%d users listed, want %d; %v", n, f.users, err)
 		}
 	}
-	t.Run("not advancing", func(t *testing.T) {
+	t.Run("searched", func(t *testing.T) {
 		t.Parallel()
 		f := &fixedPages{users: 950}
 		f.drop.Store(2)
-		list(t, f)
-		const most = 3 // to open, the first page, the second
-		if n := f.gets.Load(); n > most {
-			t.Errorf("%d GETs of one page, want at most %d", n, most)
+		list(t, f, "scimmy")
+		if n := f.gets.Load(); n != 1 {
+			t.Errorf("%d GETs of one page, want 1 to open", n)
 		}
 		if n := f.searches.Load(); n != 12 {
 			t.Errorf("%d searches, want 10 and 2 again", n)
 		}
 	})
+	// A target nobody knows to search is sent nothing but GETs: it might take
+	// a POST for a create.
+	t.Run("not advancing", func(t *testing.T) {
+		t.Parallel()
+		f := &fixedPages{users: 950}
+		_, err := count(t, f, "")
+		if connectors.ClassOf(err) != connectors.Incomplete || !strings.Contains(err.Error(), "ignores startIndex") {
+			t.Errorf("%v, want class incomplete and why", err)
+		}
+		const most = 3 // to open, the first page, the second
+		if n, posts := f.gets.Load(), f.searches.Load(); n > most || posts > 0 {
+			t.Errorf("%d GETs and %d POSTs of one page, want at most %d and none", n, posts, most)
+		}
+	})
 	t.Run("advancing", func(t *testing.T) {
 		t.Parallel()
 		f := &fixedPages{users: 190, advances: true, meet: make(chan struct{})}
-		list(t, f)
+		list(t, f, "")
 		select {
 		case <-f.meet:
 		default:

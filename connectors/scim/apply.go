@@ -224,8 +224,26 @@ func (s *session) remove(ctx context.Context, k identity.Kind, id string) (conne
 	}
 	defer resp.Body.Close()
 	// Most answers are empty; one that is not may be an error in disguise.
-	if _, err := readObject(resp, discoveryBytes); isClass(err, connectors.Unauthorized, connectors.Forbidden, connectors.Conflict, connectors.Unsupported) {
+	_, err = readObject(resp, discoveryBytes)
+	switch {
+	case isClass(err, connectors.Unauthorized, connectors.Forbidden, connectors.Conflict, connectors.Unsupported):
 		return result, err
+	case err != nil:
+		return result, s.gone(ctx, k, id, err)
 	}
 	return result, nil
+}
+
+// gone looks whether an object is gone whose delete was answered with something
+// that is not SCIM: a login wall or a page of maintenance answers 200 as well.
+func (s *session) gone(ctx context.Context, k identity.Kind, id string, answered error) error {
+	_, err := s.read(ctx, k, id, connectors.Want{})
+	suspends := k == identity.User && s.profile.Delete == connectors.DeleteSuspends
+	switch {
+	case isClass(err, connectors.Missing), err == nil && suspends:
+		return nil
+	case err == nil:
+		return connectors.Errorf(connectors.Rejected, "it is still there, though the delete was accepted: %w", answered)
+	}
+	return lost(answered)
 }

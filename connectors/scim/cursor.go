@@ -2,13 +2,15 @@ package scim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	"github.com/scimsync/scimsync/connectors"
 )
+
+// maxCursor bounds a cursor, which goes into an address.
+const maxCursor = 16 << 10
 
 // byCursor reads pages by cursor (RFC 9865). The only end is a page without
 // nextCursor. An expired cursor restarts the listing once.
@@ -18,7 +20,7 @@ func (w *walk) byCursor(ctx context.Context, emit emit) error {
 	for n := 1; ; n++ {
 		p, err := w.request(ctx, http.MethodGet, w.fixed.with("count", strconv.Itoa(w.size)).with("cursor", cursor), nil)
 		switch code := codeOf(err); {
-		case errors.Is(err, errTooLarge) && w.size > 1:
+		case tooLarge(err) && w.size > 1:
 			// RFC 9865, section 2.3: count may not change on the way.
 			w.shrinkPage()
 			cursor = ""
@@ -32,6 +34,12 @@ func (w *walk) byCursor(ctx context.Context, emit emit) error {
 		before := len(w.seen)
 		if err := emit(w.take(p)); err != nil {
 			return err
+		}
+		if err := w.bounded(); err != nil {
+			return err
+		}
+		if len(p.next) > maxCursor {
+			return connectors.Errorf(connectors.Incomplete, "page %d: its cursor is longer than %d KiB", n, maxCursor>>10)
 		}
 		if p.next == "" {
 			if w.total >= 0 && w.s.learned.totalsHonest.Load() {

@@ -15,9 +15,6 @@ import (
 	"github.com/scimsync/scimsync/identity"
 )
 
-// discoveryBytes bounds a discovery document.
-const discoveryBytes = 4 << 20
-
 // facts are what discovery and the first request say (RFC 7644, section 4).
 // All of it is advice, except that the credential works.
 type facts struct {

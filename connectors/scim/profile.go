@@ -32,6 +32,10 @@ type product struct {
 
 	Members memberFacts `yaml:"members"`
 	Paging  paging      `yaml:"paging"` // default: asks discovery, then index
+	// Search says that listings are asked for by POST /.search (RFC 7644,
+	// section 3.4.3), because GET does not page. Only a product that is known
+	// to answer it without making anything may say so.
+	Search bool `yaml:"search"`
 	// PageSize is the count to ask for; default 100.
 	PageSize int `yaml:"page_size"`
 	// Filterable are the only paths a filter may name, per kind. A kind

@@ -52,8 +52,6 @@ type learned struct {
 	// newGroups are the ids of groups made in this session: known to hold
 	// nothing but what was given since.
 	newGroups sync.Map
-	// searchOnly says that GET ignores startIndex and POST /.search does not.
-	searchOnly [2]atomic.Bool
 }
 
 // The states of learned.inLists.

@@ -64,13 +64,14 @@ func newTarget(s *Settings, rt connectors.Runtime) (*target, error) {
 		return nil, err
 	}
 	client, err := rest.NewClient(rest.Config{
-		Base:    base,
-		Auth:    auth,
-		HTTP:    s.HTTP,
-		Limits:  s.Limits.merge(product),
-		Decode:  decodeFailure,
-		MaxBody: maxAnswer,
-		Runtime: rt,
+		Base:      base,
+		Auth:      auth,
+		HTTP:      s.HTTP,
+		Limits:    s.Limits.merge(product),
+		Decode:    decodeFailure,
+		MaxBody:   objectBytes,
+		MaxBodyOf: answerBytes,
+		Runtime:   rt,
 		// A search only reads (RFC 7644, section 3.4.3).
 		Repeatable: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/.search") },
 	})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/scimsync/scimsync/connectors"
@@ -15,15 +16,34 @@ import (
 )
 
 // The bounds of an answer in bytes. A page that grows beyond pageBytes is asked
-// for again in smaller pieces; one object may take maxAnswer, since a group with
-// a million members is one object.
+// for again in smaller pieces; one group may take objectBytes, since a group with
+// a million members is one object; nobody's account is larger than userBytes.
 const (
-	maxAnswer   = 256 << 20
-	pageBytes   = 32 << 20
-	objectBytes = maxAnswer
+	objectBytes    = 256 << 20
+	pageBytes      = 32 << 20
+	userBytes      = 4 << 20
+	discoveryBytes = 4 << 20
 )
 
+// answerBytes is how much of the answer to a request is read: no more than the
+// largest honest one, because a few kilobytes of gzip fill any room there is.
+func answerBytes(r *http.Request) int64 {
+	folder, last := path.Split(r.URL.Path)
+	switch folder = path.Base(folder); {
+	case last == "Users", last == ".search", last == "Groups" && r.URL.Query().Get("count") != "1":
+		return pageBytes
+	case last == "Groups", folder == "Groups":
+		return objectBytes
+	case folder == "Users":
+		return userBytes
+	}
+	return discoveryBytes
+}
+
 const contentType = "application/scim+json"
+
+// codeNotJSON is the code of an answer that is not the SCIM service's.
+const codeNotJSON = "notJSON"
 
 // errTooLarge says that an answer exceeded the bound it was read with.
 var errTooLarge = errors.New("the answer is larger than the agent reads")
@@ -78,9 +98,14 @@ func (s *session) exchange(ctx context.Context, method string, u *url.URL, body 
 }
 
 // lost turns an unreadable answer to a write into class Lost, unless its class
-// says more.
+// says more. What is not JSON at all was not said by the SCIM service: a login
+// wall or a page of maintenance tells nothing of what became of the write.
 func lost(err error) error {
-	switch connectors.ClassOf(err) {
+	class := connectors.ClassOf(err)
+	if codeOf(err) == codeNotJSON {
+		class = connectors.Incomplete
+	}
+	switch class {
 	case connectors.Unclassified, connectors.Transient, connectors.Incomplete:
 		return connectors.Errorf(connectors.Lost, "the request was sent, its answer could not be read: %w", err)
 	}
@@ -163,9 +188,11 @@ func notJSON(resp *http.Response, first byte) error {
 	if first == '[' {
 		kind = "a bare JSON list"
 	}
-	return connectors.Errorf(connectors.Rejected,
+	e := connectors.Errorf(connectors.Rejected,
 		"%s answered %s (content type %.60q) instead of a SCIM object; check that url is the base of the SCIM service and that no login page or proxy stands before it",
 		resp.Request.URL.Path, kind, resp.Header.Get("Content-Type"))
+	e.Code = codeNotJSON
+	return e
 }
 
 // readError classes a failure to read an answer to its end.

@@ -378,7 +378,13 @@ func TestClientCredentialsProblems(t *testing.T) {
 		}, connectors.Unauthorized, "unusable access token"},
 		{"a page", func(w http.ResponseWriter, r *http.Request, _ int) {
 			fmt.Fprint(w, `<html>client-canary`)
-		}, connectors.Unauthorized, "no access token"},
+		}, connectors.Unauthorized, "an HTML page instead of JSON"},
+		{"a redirect without an address", func(w http.ResponseWriter, r *http.Request, _ int) {
+			w.WriteHeader(302)
+		}, connectors.Unauthorized, "which is not followed"},
+		{"null", func(w http.ResponseWriter, r *http.Request, _ int) {
+			fmt.Fprint(w, `null`)
+		}, connectors.Unauthorized, "answered null"},
 		{"endless", func(w http.ResponseWriter, r *http.Request, _ int) {
 			for range maxTokenBody/1024 + 8 {
 				if _, err := w.Write(make([]byte, 1024)); err != nil {

@@ -52,6 +52,10 @@ func (t *authorize) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.send(again)
 }
 
+// maxCredential bounds an access token: what a token endpoint says is not sent
+// unseen.
+const maxCredential = 64 << 10
+
 func (t *authorize) marks() (int, int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -64,6 +68,9 @@ func (t *authorize) send(r *http.Request) (*http.Response, error) {
 	err := t.auth.Authorize(r.Context(), out)
 	if err == nil && out.URL.String() != r.URL.String() {
 		err = errors.New("the credential may not change the address")
+	}
+	if size := len(out.Header.Get("Authorization")); err == nil && size > maxCredential {
+		err = connectors.Errorf(connectors.Unauthorized, "it is %d KiB long, which no token is: who gave it out?", size>>10)
 	}
 	if err != nil {
 		closeBody(r)

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,7 +19,11 @@ const (
 	// maxErrorBody is how much of an error answer is read.
 	maxErrorBody = 64 << 10
 	// firstBuffer bounds what is set aside on the word of Content-Length.
-	firstBuffer = 4 << 20
+	firstBuffer = 1 << 20
+	// largeBody is how much of an answer may be read beside others; what is
+	// larger is read one at a time, so that a server that answers everything
+	// with as much as it can fills the memory once and not once per request.
+	largeBody = 8 << 20
 )
 
 // bound sends one try and reads its answer whole, so that a body that breaks off
@@ -30,7 +33,9 @@ type bound struct {
 	next    http.RoundTripper
 	timeout time.Duration
 	max     int64
+	maxOf   func(*http.Request) int64
 	traffic *connectors.Traffic
+	large   lock // held while an answer beyond largeBody is read
 }
 
 func (t *bound) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -49,7 +54,7 @@ func (t *bound) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.sent = seen.sent() && !f.stale
 		return nil, f
 	}
-	body, err := t.read(resp)
+	got, err := t.read(ctx, resp, t.limit(r, resp))
 	_ = resp.Body.Close() // all that is wanted has been read
 	if f, ok := errors.AsType[*fault](err); ok {
 		return nil, f
@@ -59,51 +64,74 @@ func (t *bound) RoundTrip(r *http.Request) (*http.Response, error) {
 		f := t.broken(caller, ctx, err)
 		f.sent = true
 		if f.cause == nil && !timedOut(ctx) {
-			f.text = fmt.Sprintf("the answer broke off after %d bytes", len(body))
+			f.text = fmt.Sprintf("the answer broke off after %d bytes", got.size)
 		}
 		return nil, f
 	}
-	resp.Body = &answer{Reader: bytes.NewReader(body), all: body}
-	resp.ContentLength = int64(len(body))
+	resp.Body, resp.ContentLength = got, got.size
 	resp.Request = r
 	return resp, nil
 }
 
+// limit is how many bytes of an answer are read.
+func (t *bound) limit(r *http.Request, resp *http.Response) int64 {
+	if resp.StatusCode >= 400 {
+		return maxErrorBody
+	}
+	if t.maxOf != nil {
+		if own := t.maxOf(r); own > 0 {
+			return min(own, t.max)
+		}
+	}
+	return t.max
+}
+
 // read returns the body. Decompression has happened below, so that the bound is
 // on what memory has to hold.
-func (t *bound) read(resp *http.Response) ([]byte, error) {
+func (t *bound) read(ctx context.Context, resp *http.Response, limit int64) (*body, error) {
 	if resp.Body == http.NoBody {
-		return nil, nil
-	}
-	limit := t.max
-	if resp.StatusCode >= 400 {
-		limit = maxErrorBody
+		return &body{}, nil
 	}
 	refused := func(format string, args ...any) *fault {
 		return &fault{class: connectors.Incomplete, sent: true, final: true, text: fmt.Sprintf(format, args...)}
 	}
+	large := func(format string, args ...any) *fault {
+		f := refused(format, args...)
+		f.code = CodeAnswerTooLarge
+		return f
+	}
 	if resp.StatusCode < 200 {
-		return nil, refused("answered %s, which was not asked for", statusText(resp.StatusCode))
+		return &body{}, refused("answered %s, which was not asked for", statusText(resp.StatusCode))
 	}
 	if resp.StatusCode < 400 {
 		// The transport takes off the gzip it asked for itself.
-		if coding := strings.ToLower(resp.Header.Get("Content-Encoding")); coding != "" && coding != "identity" {
-			return nil, refused("answered with Content-Encoding %s, which was not asked for", clip(clean(coding), maxCode))
+		if coding := strings.ToLower(strings.Join(resp.Header.Values("Content-Encoding"), ", ")); coding != "" && coding != "identity" {
+			return &body{}, refused("answered with Content-Encoding %s, which was not asked for: a proxy may add it", clip(clean(coding), maxCode))
 		}
 		if resp.ContentLength > limit {
-			return nil, refused("an answer of %d bytes is larger than the %d that are read", resp.ContentLength, limit)
+			return &body{}, large("an answer of %d bytes is larger than the %d that are read", resp.ContentLength, limit)
 		}
 	}
-	size := min(max(resp.ContentLength, 0), limit, firstBuffer)
-	buffer := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
-	_, err := buffer.ReadFrom(io.LimitReader(resp.Body, limit+1))
-	if int64(buffer.Len()) > limit {
+	got := newBody(min(max(resp.ContentLength, 0), limit, firstBuffer))
+	err := got.readFrom(resp.Body, min(limit+1, largeBody))
+	if err == nil && got.size >= largeBody {
+		if err := t.large.acquire(ctx); err != nil {
+			return got, err
+		}
+		defer t.large.release()
+		err = got.readFrom(resp.Body, limit+1)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if got.size > limit {
 		if resp.StatusCode >= 400 {
-			return buffer.Bytes()[:limit], nil
+			got.cut(limit)
+			return got, nil
 		}
-		return nil, refused("the answer is larger than the %d bytes that are read", limit)
+		return got, large("the answer is larger than the %d bytes that are read", limit)
 	}
-	return buffer.Bytes(), err
+	return got, err
 }
 
 // broken makes a fault of what net/http reports when no whole answer came.
@@ -122,6 +150,10 @@ func (t *bound) broken(caller, try context.Context, err error) *fault {
 		f.text = fmt.Sprintf("the server's certificate is not trusted: %s: if it is right, name its authority in http.ca_file", plain(untrusted.Err))
 	case errors.As(err, &alert):
 		f.text = fmt.Sprintf("TLS handshake refused: %s (is http.client_cert needed?)", alert.Error())
+	case strings.Contains(err.Error(), "server response headers exceeded"), strings.Contains(err.Error(), "response header list larger than"):
+		// net/http has no type for it. It is read no better a second time.
+		f.class, f.final = connectors.Incomplete, true
+		f.text = fmt.Sprintf("the header of the answer is larger than the %d bytes that are read", maxHeaderBytes)
 	case strings.HasSuffix(err.Error(), "server closed idle connection"):
 		// net/http says so only of a connection that was closed before
 		// anything was asked on it.
@@ -157,12 +189,3 @@ func (p *progress) trace() *httptrace.ClientTrace {
 // sent reports whether the request may have reached the other side: a server
 // cannot act on a request whose header has not been written.
 func (p *progress) sent() bool { return p.wrote.Load() || !p.asked.Load() }
-
-// answer is a body in memory. It needs no closing, and ReadJSON reads it in
-// place.
-type answer struct {
-	*bytes.Reader
-	all []byte
-}
-
-func (a *answer) Close() error { return nil }

@@ -1,8 +1,10 @@
 package rest
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -220,5 +222,85 @@ func countDials(n *atomic.Int64) func(ctx context.Context, network, address stri
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		n.Add(1)
 		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+}
+
+// Each request has a bound of its own beside that of the client, and what is too
+// large is told apart from what broke off.
+func TestBoundOfOneRequest(t *testing.T) {
+	t.Parallel()
+	client, base := serve(t, Config{
+		MaxBody:   1000,
+		MaxBodyOf: func(r *http.Request) int64 { return map[string]int64{"/small": 10, "/large": 5000}[r.URL.Path] },
+	}, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", map[string]int{"/small": 11, "/other": 1000, "/large": 1001}[r.URL.Path]))
+	})
+	for path, large := range map[string]bool{"/small": true, "/other": false, "/large": true} {
+		for method, class := range map[string]connectors.Class{"GET": connectors.Incomplete, "POST": connectors.Lost} {
+			_, err := send(t, client, method, base.String()+path, "")
+			if !large {
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+				}
+				continue
+			}
+			wantClass(t, err, class)
+			if typed, _ := errors.AsType[*connectors.Error](err); typed.Code != CodeAnswerTooLarge {
+				t.Errorf("%s %s: code %q", method, path, typed.Code)
+			}
+		}
+	}
+}
+
+// A header without measure is not read a second time.
+func TestHeaderTooLarge(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	client, base := serve(t, Config{}, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		for i := range 200 {
+			w.Header().Set(fmt.Sprint("X-", i), strings.Repeat("x", 10_000))
+		}
+	})
+	_, err := send(t, client, "GET", base.String()+"/x", "")
+	wantClass(t, err, connectors.Incomplete)
+	wantText(t, err, "header of the answer is larger")
+	if asked.Load() != 1 {
+		t.Errorf("asked %d times", asked.Load())
+	}
+}
+
+// A body comes out as it went in, whatever its size, and in one piece where it is.
+func TestBody(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, 511, 512, 513, chunkBytes - 1, chunkBytes, chunkBytes + 1, 3*chunkBytes + 7} {
+		want := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
+		for _, told := range []int64{0, int64(min(size, firstBuffer))} {
+			b := newBody(told)
+			if err := b.readFrom(bytes.NewReader(want), int64(size)+1); !errors.Is(err, io.EOF) || b.size != int64(size) {
+				t.Fatalf("%d bytes: %d, %v", size, b.size, err)
+			}
+			whole, one := b.whole()
+			if one != (size <= chunkBytes) || one && !bytes.Equal(whole, want) {
+				t.Errorf("%d bytes: in one piece %t, %d bytes", size, one, len(whole))
+			}
+			got, err := io.ReadAll(b)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d bytes: %d read, %v", size, len(got), err)
+			}
+			if _, again := b.whole(); again {
+				t.Errorf("%d bytes: whole after it was read", size)
+			}
+		}
+	}
+	b := newBody(0)
+	if err := b.readFrom(strings.NewReader(strings.Repeat("x", 2*chunkBytes)), chunkBytes+5); err != nil || b.size != chunkBytes+5 {
+		t.Errorf("%d bytes, %v; want to stop at the limit", b.size, err)
+	}
+	if b.cut(3); b.size != 3 {
+		t.Errorf("cut to %d bytes", b.size)
+	}
+	if got, _ := io.ReadAll(b); string(got) != "xxx" {
+		t.Errorf("cut to %q", got)
 	}
 }

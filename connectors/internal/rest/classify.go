@@ -52,7 +52,7 @@ func (t *classify) redirect(r *http.Request, resp *http.Response) (*http.Respons
 		if err == nil {
 			return resp, nil
 		}
-		f.text = "redirect refused: " + err.Error()
+		f.text = "redirect refused: " + err.Error() + ": set url to the address that answers itself"
 	}
 	_ = resp.Body.Close() // in memory
 	return nil, f

@@ -38,11 +38,13 @@ func ReadJSON(resp *http.Response, v any) error {
 }
 
 // readAll returns the body, in place where it is in memory already.
-func readAll(body io.Reader) ([]byte, error) {
-	if known, ok := body.(*answer); ok && known.Len() == len(known.all) {
-		return known.all, nil
+func readAll(from io.Reader) ([]byte, error) {
+	if known, ok := from.(*body); ok {
+		if data, ok := known.whole(); ok {
+			return data, nil
+		}
 	}
-	data, err := io.ReadAll(io.LimitReader(body, defaultMaxBody+1))
+	data, err := io.ReadAll(io.LimitReader(from, defaultMaxBody+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the answer broke off after %d bytes", len(data))

@@ -14,6 +14,9 @@ import (
 // maxRedirects is how many redirects within the origin a read may follow.
 const maxRedirects = 3
 
+// maxLink bounds a pagination link: Graph's longest hold some kilobytes of token.
+const maxLink = 32 << 10
+
 // origin is where requests may go: scheme, host and port of the base, at or
 // below its path. It is fixed when the client is made, so that nothing that
 // comes over the wire can move it.
@@ -133,6 +136,9 @@ func ResolveLink(base *url.URL, link string) (*url.URL, error) {
 		return nil, &connectors.Error{Class: connectors.Rejected, Err: err}
 	}
 	// The text of a link is not repeated in errors: it may hold a token.
+	if len(link) > maxLink {
+		return nil, connectors.Errorf(connectors.Rejected, "a link from %s is longer than %d KiB", own, maxLink>>10)
+	}
 	ref, err := url.Parse(link)
 	if err != nil {
 		return nil, connectors.Errorf(connectors.Rejected, "a link from %s is not a URL", own)

@@ -253,3 +253,14 @@ func TestCredentialStaysHome(t *testing.T) {
 	_, err := Do(client, r)
 	wantClass(t, err, connectors.Rejected)
 }
+
+func TestLongLink(t *testing.T) {
+	t.Parallel()
+	base := parse(t, "https://api.example.com/v1")
+	_, err := ResolveLink(base, "/v1/users?after="+strings.Repeat("canary", maxLink/6))
+	wantClass(t, err, connectors.Rejected)
+	wantText(t, err, "longer than 32 KiB")
+	if strings.Contains(err.Error(), "canary") {
+		t.Errorf("%v", err)
+	}
+}

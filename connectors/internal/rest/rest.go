@@ -56,10 +56,19 @@ type Config struct {
 	// sent again after an answer was lost; nil means none.
 	Repeatable func(*http.Request) bool
 	// MaxBody bounds an answer, after decompression, in bytes; 0 means 64 MiB.
+	// An answer beyond it is an error with CodeAnswerTooLarge.
 	MaxBody int64
+	// MaxBodyOf bounds the answer to one request, where MaxBody would let a
+	// hostile server fill the memory with what is known to be small; nil, or
+	// an answer of 0, leaves MaxBody.
+	MaxBodyOf func(*http.Request) int64
 
 	Runtime connectors.Runtime
 }
+
+// CodeAnswerTooLarge is the code of an answer that is larger than is read, of
+// class Incomplete, or Lost after a write: a smaller page may do.
+const CodeAnswerTooLarge = "answerTooLarge"
 
 // Failure is what a vendor's error body says.
 type Failure struct {
@@ -116,7 +125,8 @@ func newStack(cfg Config, own origin, wire http.RoundTripper, p patience) *http.
 	hide.learnHeaders(cfg.HTTP.Headers)
 
 	var rt http.RoundTripper = &bound{
-		next: wire, timeout: timeoutOf(cfg.HTTP), max: maxBody(cfg.MaxBody), traffic: cfg.Runtime.Traffic,
+		next: wire, timeout: timeoutOf(cfg.HTTP), max: maxBody(cfg.MaxBody), maxOf: cfg.MaxBodyOf,
+		traffic: cfg.Runtime.Traffic, large: newLock(),
 	}
 	rt = &dress{next: rt, headers: cfg.HTTP.Headers, agent: cfg.Runtime.UserAgent}
 	rt = &authorize{next: rt, auth: cfg.Auth, hide: hide, traffic: cfg.Runtime.Traffic, renewing: newLock()}

@@ -1,12 +1,12 @@
 package rest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,29 +45,40 @@ func NewTokenClient(tokenURL *url.URL, h connectors.HTTP) (*http.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	var rt http.RoundTripper = &bound{next: wire, timeout: timeoutOf(h), max: maxTokenBody, traffic: new(connectors.Traffic)}
+	var rt http.RoundTripper = &bound{next: wire, timeout: timeoutOf(h), max: maxTokenBody, traffic: new(connectors.Traffic), large: newLock()}
 	rt = &dress{next: rt, headers: h.Headers}
 	rt = &tokenAnswer{next: rt}
 	rt = &guard{next: rt, own: own}
 	rt = &seal{next: rt, wire: wire, hide: newMask()}
-	return &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return connectors.Errorf(connectors.Rejected, "the token endpoint answered with a redirect, which is not followed: set the address that answers itself")
-	}}, nil
+	return &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
 }
 
-// tokenAnswer takes an unusable expires_in out of a token: some servers send
+// tokenAnswer refuses redirects and what is no token at all, and takes an unusable expires_in out of a token: some servers send
 // text, zero or a negative number, and the token is good all the same (RFC 6749,
 // section 5.1, makes it optional).
 type tokenAnswer struct{ next http.RoundTripper }
 
 func (t *tokenAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(r)
-	if err != nil || resp.StatusCode >= 300 {
+	if err != nil || resp.StatusCode >= 400 {
 		return resp, err
 	}
-	body, _ := io.ReadAll(resp.Body) // in memory: it cannot fail
+	if resp.StatusCode >= 300 {
+		return nil, &fault{
+			class: connectors.Rejected, final: true, sent: true, note: statusText(resp.StatusCode),
+			text: "the token endpoint answered with a redirect, which is not followed: set the address that answers itself",
+		}
+	}
+	data, _ := io.ReadAll(resp.Body) // in memory: it cannot fail
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) == nil && fields != nil {
+	err = decode(resp.Header, data, &fields)
+	if err == nil && fields == nil {
+		err = errors.New("answered null where JSON was expected")
+	}
+	if err != nil && !isForm(resp.Header) {
+		return nil, &fault{class: connectors.Rejected, final: true, sent: true, text: err.Error()}
+	}
+	if fields != nil {
 		seconds, err := strconv.ParseFloat(strings.Trim(string(fields["expires_in"]), `"`), 64)
 		if err == nil && seconds >= 1 {
 			fields["expires_in"] = json.RawMessage(strconv.FormatInt(int64(min(seconds, 1<<30)), 10))
@@ -75,14 +86,20 @@ func (t *tokenAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
 			delete(fields, "expires_in")
 		}
 		if mended, err := json.Marshal(fields); err == nil {
-			body = mended
+			data = mended
 			// Whatever it was called, it is JSON.
 			resp.Header.Set("Content-Type", "application/json")
 		}
 	}
-	resp.Body = &answer{Reader: bytes.NewReader(body), all: body}
-	resp.ContentLength = int64(len(body))
+	resp.Body, resp.ContentLength = bodyOf(data), int64(len(data))
 	return resp, nil
+}
+
+// isForm reports whether the answer is a form, which old servers send in place of
+// JSON and the oauth2 package reads.
+func isForm(h http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return kind == "application/x-www-form-urlencoded" || kind == "text/plain"
 }
 
 // ClientCredentials returns an Auth that fetches an access token with client id

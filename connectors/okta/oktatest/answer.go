@@ -76,6 +76,9 @@ func (c *call) listing(usual, highest int) (listing, bool) {
 		}
 		l.limit = min(n, highest)
 	}
+	if most := c.options.PageSize; most > 0 {
+		l.limit = min(l.limit, most)
+	}
 	if rest, ok := strings.CutPrefix(l.after, gap); ok {
 		l.after = rest
 	} else if c.options.EmptyPages {

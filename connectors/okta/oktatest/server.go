@@ -30,6 +30,9 @@ type Options struct {
 	TrailingPage bool
 	// EmptyPages makes every page be preceded by an empty one with a link.
 	EmptyPages bool
+	// PageSize bounds the objects of a page, whatever was asked for; zero
+	// leaves Okta's bounds.
+	PageSize int
 	// RateLimit bounds the requests per Window (default a minute) for each
 	// kind of path; zero enforces none.
 	RateLimit int
