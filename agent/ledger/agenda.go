@@ -18,7 +18,8 @@ type Agenda struct {
 	LastFire time.Time
 	// Spec is the schedule that LastFire is of, with its zone.
 	Spec string
-	// Asked is since when a hook waits for a run; zero: none does.
+	// Asked is since when a hook waits for a run, until that has ended; zero:
+	// none does.
 	Asked time.Time
 	// Failures counts the runs that failed in a row.
 	Failures int

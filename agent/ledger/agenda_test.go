@@ -58,7 +58,7 @@ func TestUpgradeKeepsWhatWasThere(t *testing.T) {
 				t.Errorf("for reading: %v", err)
 			}
 			if killed {
-				killAt(t, path, "open", "migrate.after", nil)
+				killAt(t, path, "open", migrating+AfterWrite, nil)
 			}
 			l, err := Open(t.Context(), path)
 			if err != nil {

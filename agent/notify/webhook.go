@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -232,15 +233,36 @@ func (w *Webhook) broken(ctx context.Context, secret string, err error) *trouble
 	return &trouble{err: errors.New(line(w.hide(err.Error(), secret), longestDetail)), again: again}
 }
 
-// hide takes the secret and the address out of a text.
+// hide takes the secret and the address out of a text: as a whole, and each part
+// that may be a secret by itself, as written and as decoded.
 func (w *Webhook) hide(text, secret string) string {
 	text = redact(text, secret, w.url.String())
-	for _, part := range [...]string{w.url.RequestURI(), w.url.Path, w.url.RawQuery} {
+	for _, part := range [...]string{w.url.RequestURI(), w.url.EscapedPath(), w.url.Path, w.url.RawQuery} {
 		if len(part) > len("/") {
 			text = redact(text, part)
 		}
 	}
-	return text
+	return redact(text, secretParts(w.url)...)
+}
+
+// shortestPart is what a part of an address needs to be taken for a secret: words
+// such as "hooks" stay readable.
+const shortestPart = 8
+
+// secretParts returns the segments of the path and the values of the query that
+// may be secrets, the longest first, since one may hold another.
+func secretParts(u *url.URL) []string {
+	parts := append(strings.Split(u.EscapedPath(), "/"), strings.Split(u.Path, "/")...)
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		parts = append(parts, value)
+	}
+	for _, values := range u.Query() {
+		parts = append(parts, values...)
+	}
+	parts = slices.DeleteFunc(parts, func(p string) bool { return len(p) < shortestPart })
+	slices.SortFunc(parts, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	return parts
 }
 
 var errRedirect = errors.New("redirect not followed")

@@ -291,3 +291,27 @@ func TestWebhookBoundsAnswers(t *testing.T) {
 		t.Errorf("error of %d bytes", len(err.Error()))
 	}
 }
+
+// TestWebhookHidesPartsOfItsAddress has the receiver answer with single parts of
+// an address that is a secret, as written and as decoded.
+func TestWebhookHidesPartsOfItsAddress(t *testing.T) {
+	t.Parallel()
+	w := hook(t, WebhookSettings{URL: "https://chat.example.com/hooks/T00000000/longer-T00000000/se%20cret-path/SECRETPATH?v=1&sig=signa%2Bture-x"})
+	for part, hidden := range map[string]bool{
+		"T00000000": true, "longer-T00000000": true, "se%20cret-path": true, "se cret-path": true, "SECRETPATH": true,
+		"signa%2Bture-x": true, "signa+ture-x": true, "v=1&sig=signa%2Bture-x": true, "hooks": false, "no such channel": false,
+	} {
+		w.client.Transport = wire(func(r *http.Request) (*http.Response, error) {
+			resp := answer(r, 400)
+			resp.Body = io.NopCloser(strings.NewReader("nope (" + part + ")"))
+			return resp, nil
+		})
+		want := "answered 400: nope (" + part + ")"
+		if hidden {
+			want = "answered 400: nope (***)"
+		}
+		if err := w.Send(t.Context(), oneGroup("x")); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", part, err, want)
+		}
+	}
+}

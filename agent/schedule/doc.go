@@ -15,7 +15,9 @@
 //     as missed (nobody was there, and the policy says skip). Restarts and
 //     clocks that jump change nothing about that: the memory says which fire was
 //     answered last.
-//   - A hook that was accepted is followed by a run that begins after it.
+//   - A hook that was accepted is followed by a run that begins after it and
+//     ends. A run that the end of the process cut off is a failure, and made up
+//     for by one more.
 //   - A job that keeps failing is put in quarantine, for longer each time, and
 //     tried again by itself.
 //

@@ -60,6 +60,9 @@ type running struct {
 	since  time.Time
 	lanes  []string
 	before Standing // as it was remembered before the start
+	// asked is since when the hook waits that the run answers by its end; zero:
+	// none does, or it has ended.
+	asked time.Time
 }
 
 // enter takes over what is remembered when a job appears, and what has changed
@@ -101,7 +104,7 @@ func (s *Scheduler) enter(j *job, now time.Time) {
 // forgetFire drops a start that was to answer a fire of another schedule.
 func (j *job) forgetFire() {
 	switch {
-	case j.wait == nil:
+	case j.wait == nil || j.wait.fire.IsZero():
 	case j.wait.trigger == TriggerSchedule, j.wait.trigger == TriggerMissed:
 		j.wait = nil // a hook that it would have answered is still asked for
 	default:
@@ -114,7 +117,10 @@ func (s *Scheduler) anchor(j *job, now time.Time) time.Time {
 }
 
 // mourn counts a run that never ended as a failure, so that one that ends the
-// process each time is put in quarantine too.
+// process each time is put in quarantine too, and has another make up for it: at
+// once, or after the quarantine. A hook is still owed its run whatever the policy
+// says, and what is made up for is remembered like a hook, in case the process
+// ends again before it begins.
 func (s *Scheduler) mourn(j *job, now time.Time) {
 	st := &j.standing
 	if st.LastStart.IsZero() || !st.LastEnd.IsZero() {
@@ -123,6 +129,14 @@ func (s *Scheduler) mourn(j *job, now time.Time) {
 	s.log.Warn("run was cut off by the end of the process", keyJob, j.Name)
 	st.LastEnd, j.unsaved = now, true
 	s.fail(j, now, "cut off", "the process ended during the run")
+	if st.Asked.IsZero() && j.Missed == configs.MissedSkip {
+		return
+	}
+	st.Asked = earliestSet(st.Asked, now)
+	if !st.Quarantined(now) {
+		j.wait = &waiting{trigger: TriggerMissed, due: now, ready: now}
+		s.log.Debug("job due", keyJob, j.Name, keyTrigger, TriggerMissed)
+	}
 }
 
 // advance makes a job wait for its start when it has come due, and counts what

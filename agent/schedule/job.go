@@ -35,8 +35,8 @@ type Job struct {
 // Trigger says what started a run.
 type Trigger string
 
-// The triggers. TriggerMissed answers fires that came while nobody was there,
-// TriggerRetry follows a quarantine or a lock that another process held.
+// The triggers. TriggerMissed answers fires that came while nobody was there, and
+// makes up for a run that the end of the process cut off; TriggerRetry follows a quarantine or a lock that another process held.
 const (
 	TriggerSchedule Trigger = "schedule"
 	TriggerMissed   Trigger = "missed"

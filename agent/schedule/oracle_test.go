@@ -20,6 +20,7 @@ func (s *seen) faults() []string {
 			}
 		}
 		out = append(out, s.hookFaults(j)...)
+		out = append(out, s.cutFaults(j)...)
 		out = append(out, s.pauseFaults(j)...)
 	}
 	return append(out, s.laneFaults()...)
@@ -27,6 +28,9 @@ func (s *seen) faults() []string {
 
 // counts reports whether a run answered what it was started for.
 func (r ran) counts() bool { return !r.out.Busy }
+
+// cut reports whether the process ended during the run.
+func (r ran) cut() bool { return r.out.Word == "" }
 
 // cronFaults holds every fire of a cron expression to exactly one answer.
 func (s *seen) cronFaults(j Job) []string {
@@ -227,12 +231,33 @@ func (s *seen) jumped(from, to time.Time) bool {
 	return slices.ContainsFunc(s.spans[1:], func(sp span) bool { return !sp.from.Before(from) && !sp.from.After(to) })
 }
 
-// hookFaults holds every accepted hook to a run that begins after it.
+// hookFaults holds every accepted hook to a run that begins after it and ends.
 func (s *seen) hookFaults(j Job) []string {
 	var out []string
 	for _, h := range s.hooks {
-		if h.job == j.Name && !slices.ContainsFunc(s.runs(j.Name), func(r ran) bool { return r.counts() && r.start.After(h.at) }) {
+		if h.job == j.Name && !slices.ContainsFunc(s.runs(j.Name), func(r ran) bool { return r.counts() && !r.cut() && r.start.After(h.at) }) {
 			out = append(out, fmt.Sprintf("%s: the hook at %v was lost", j.Name, h.at))
+		}
+	}
+	return out
+}
+
+// cutFaults holds a run that was cut off to being made up for as soon as a process
+// is there again, where no quarantine, lane or policy stands against that.
+func (s *seen) cutFaults(j Job) []string {
+	var out []string
+	runs := s.runs(j.Name)
+	for _, r := range runs {
+		i := slices.IndexFunc(s.spans, func(sp span) bool { return sp.life == r.life+1 })
+		if !r.cut() || i < 0 || j.Missed == configs.MissedSkip || len(j.Lanes) > 0 {
+			continue
+		}
+		boot := s.spans[i]
+		if s.failures(j, boot.from) >= 2 || boot.to.Sub(boot.from) < time.Second {
+			continue
+		}
+		if !slices.ContainsFunc(runs, func(b ran) bool { return b.life == boot.life && b.start.Sub(boot.from) < time.Second }) {
+			out = append(out, fmt.Sprintf("%s: nothing made up for the run that was cut off at %v", j.Name, r.end))
 		}
 	}
 	return out
@@ -248,7 +273,7 @@ func (s *seen) pauseFaults(j Job) []string {
 		if a.end.IsZero() || a.life != b.life || s.jumped(a.end, b.start) {
 			continue
 		}
-		if b.trigger == TriggerHook && gap < defaultPause {
+		if b.trigger == TriggerHook && gap <= defaultPause-time.Millisecond { // as the memory counts
 			out = append(out, fmt.Sprintf("%s: a hook ran %v after the last run", j.Name, gap))
 		}
 		if n := s.failures(j, b.start); a.out.Failed && n >= 2 && s.sameLife(runs[:i], n) && gap < 10*time.Minute {

@@ -288,6 +288,18 @@ func TestOracleSeesDefects(t *testing.T) {
 			defect{forge: func(st *Standing) { st.Asked = time.Time{} }},
 		},
 		{
+			"a cut-off run that is forgotten", "nothing made up for the run",
+			[]Job{job("*/20 * * * *", "")},
+			[]deed{{after: 20*time.Minute + 40*time.Second, what: "kill", by: time.Minute}},
+			defect{forge: func(st *Standing) { st.LastEnd = st.LastStart }},
+		},
+		{
+			"the hook of a cut-off run that is forgotten", "was lost",
+			[]Job{job("", configs.MissedSkip)},
+			[]deed{{what: "hook"}, {after: 15 * time.Second, what: "kill", by: time.Minute}},
+			defect{forge: func(st *Standing) { st.Asked = time.Time{} }},
+		},
+		{
 			"fires skipped in silence", "nothing is said of the fire",
 			[]Job{job("*/20 * * * *", "")},
 			hours,

@@ -16,7 +16,7 @@ const whyLength = 500
 // start begins the run that a job waits for.
 func (s *Scheduler) start(work context.Context, j *job, now time.Time) {
 	st := &j.standing
-	j.run = &running{waiting: *j.wait, since: now, lanes: slices.Clone(j.Lanes), before: *st}
+	j.run = &running{waiting: *j.wait, since: now, lanes: slices.Clone(j.Lanes), before: *st, asked: st.Asked}
 	j.wait = nil
 	for _, lane := range j.run.lanes {
 		s.lanes[lane] = true
@@ -70,6 +70,7 @@ func (s *Scheduler) end(j *job, out Outcome) {
 	s.pass(j, now, "running")
 	st, run := &j.standing, j.run
 	took := max(now.Sub(run.since), 0)
+	run.asked = time.Time{}
 	why := ""
 	if out.Err != nil {
 		why = shorten(out.Err.Error())

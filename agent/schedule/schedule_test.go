@@ -449,6 +449,98 @@ func TestCrashLoop(t *testing.T) {
 	})
 }
 
+// TestARunThatWasCutOffIsMadeUpFor kills the process in the middle of a run that
+// a fire at 03:00 or a hook a minute before asked for, and starts it anew at 03:10.
+func TestARunThatWasCutOffIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	cut, next := "01 03:00:00", "02 03:00:00"
+	hooked, again := "01 02:59:10", "01 03:10:00"
+	for name, c := range map[string]struct {
+		missed   configs.Missed
+		hook     bool
+		starts   []string
+		triggers []Trigger
+	}{
+		"schedule":         {configs.MissedRun, false, []string{cut, again, next}, []Trigger{TriggerSchedule, TriggerMissed, TriggerSchedule}},
+		"schedule, policy": {configs.MissedSkip, false, []string{cut, next}, []Trigger{TriggerSchedule, TriggerSchedule}},
+		"hook":             {configs.MissedRun, true, []string{hooked, again, next}, []Trigger{TriggerHook, TriggerMissed, TriggerSchedule}},
+		"hook, policy":     {configs.MissedSkip, true, []string{hooked, again, next}, []Trigger{TriggerHook, TriggerMissed, TriggerSchedule}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(june())
+				job := does(Job{Name: "a", Schedule: at("0 3 * * *"), Missed: c.missed}, func(n int) (time.Duration, Outcome) {
+					return []time.Duration{time.Hour, time.Second, time.Second}[n], Outcome{Word: "ok"}
+				})
+				p := w.boot(1, exact(), job)
+				sleep(179 * time.Minute)
+				if c.hook {
+					if err := p.s.Trigger("a"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				sleep(90 * time.Second)
+				p.kill()
+				sleep(time.Until(june().Add(3*time.Hour + 10*time.Minute - w.skew)))
+				p = w.boot(2, exact(), job)
+				sleep(0)
+				same(t, "failures", p.status(t, "a").Failures, 1)
+				sleep(24 * time.Hour)
+				same(t, "starts", walls(w.runs("a")), c.starts)
+				same(t, "triggers", triggers(w.runs("a")), c.triggers)
+				same(t, "failures in the end", p.status(t, "a").Failures, 0)
+				p.end(t)
+			})
+		})
+	}
+}
+
+// TestWhatIsMadeUpForOutlivesTheProcess kills the process again before the run
+// that makes up for the first one got its lane.
+func TestWhatIsMadeUpForOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(june())
+		lane := []string{"x"}
+		a := does(Job{Name: "a", Schedule: at("0 3 * * *"), Lanes: lane}, takes(time.Minute))
+		hog := does(Job{Name: "hog", Schedule: at("@every 24h"), Lanes: lane}, takes(30*time.Minute))
+		p := w.boot(1, exact(), a)
+		sleep(3*time.Hour + time.Second)
+		p.kill()
+		p = w.boot(2, exact(), hog, a)
+		sleep(time.Second)
+		same(t, "made up for behind the other", len(w.runs("a")), 1)
+		p.kill()
+		p = w.boot(3, exact(), a)
+		sleep(time.Minute)
+		same(t, "runs", len(w.runs("a")), 2)
+		sleep(time.Hour)
+		same(t, "and no more", len(w.runs("a")), 2)
+		p.end(t)
+	})
+}
+
+// TestACrashLoopOfANightlyJob restarts a process that each run ends.
+func TestACrashLoopOfANightlyJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(june())
+		job := does(Job{Name: "a", Schedule: at("0 3 * * *")}, takes(time.Hour))
+		p := w.boot(0, exact(), job)
+		sleep(3*time.Hour + time.Second)
+		for i := range 60 {
+			p.kill()
+			sleep(5 * time.Second)
+			p = w.boot(1+i, exact(), job)
+			sleep(5 * time.Second)
+		}
+		same(t, "runs before the quarantine", len(w.runs("a")), 5)
+		same(t, "until", p.status(t, "a").Until, june().Add(27*time.Hour))
+		p.kill()
+	})
+}
+
 func TestBusyIsNoFailureAndTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

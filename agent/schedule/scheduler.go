@@ -347,6 +347,9 @@ func (s *Scheduler) keep(ctx context.Context, j *job) {
 	defer j.saving.Unlock()
 	s.mu.Lock()
 	name, st := j.Name, j.standing
+	if j.run != nil { // a hook is answered by a run that ends
+		st.Asked = earliestSet(j.run.asked, st.Asked)
+	}
 	j.unsaved = false
 	s.mu.Unlock()
 	if err := s.memory.KeepAgenda(ctx, name, st); err != nil {

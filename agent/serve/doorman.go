@@ -19,15 +19,17 @@ const (
 	// tokenAge is how long a token that was read is used before its place is
 	// looked at again.
 	tokenAge = 5 * time.Second
-	// A caller may be wrong this often at once, and then once in failureEvery.
+	// A caller may be wrong this often at once, and then once in failureEvery,
+	// before it is told to wait and no longer logged.
 	failureBurst = 20
 	failureEvery = 3 * time.Second
 	// mostCallers bounds what is remembered of callers that were wrong.
 	mostCallers = 1024
 )
 
-// doorman compares tokens, and keeps those who guess waiting. The zero value is
-// not ready; see newDoorman.
+// doorman compares tokens, and bounds what is said to those who guess. It never
+// keeps the right token waiting: that is too long to be guessed at any pace. The
+// zero value is not ready; see newDoorman.
 type doorman struct {
 	now func() time.Time
 
@@ -63,8 +65,8 @@ func (d *doorman) knows(ctx context.Context, place connectors.Secret, given stri
 	return subtle.ConstantTimeCompare(hash[:], d.token[:]) == 1, nil
 }
 
-// waits returns how long a caller has to wait before it may try again; 0: it may
-// now.
+// waits returns how long a caller whose token is wrong has to wait before it may
+// try again; 0: it may now.
 func (d *doorman) waits(caller string) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()

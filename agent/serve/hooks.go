@@ -161,12 +161,6 @@ func bearerOf(r *http.Request) (string, bool) {
 
 // admit lets the call in, or answers it and returns how.
 func (c *call) admit(token string) string {
-	caller := callerOf(c.r.RemoteAddr)
-	if wait := c.doorman.waits(caller); wait > 0 {
-		c.retryAfter(wait)
-		answer(c.w, http.StatusTooManyRequests, problem{"too many wrong tokens from this address"})
-		return hookUnauthorized
-	}
 	// Whether the caller stays is nothing to the reading, which serves others too.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), secretTime)
 	defer cancel()
@@ -177,12 +171,18 @@ func (c *call) admit(token string) string {
 		c.retryAfter(time.Minute)
 		answer(c.w, http.StatusServiceUnavailable, problem{"the token cannot be checked now"})
 		return hookRefused
-	case !known:
-		c.doorman.failed(caller)
-		c.o.Log.WarnContext(ctx, "hook called with a wrong token", "caller", caller)
-		return c.unauthorized(`, error="invalid_token"`)
+	case known: // however many were wrong: behind a proxy all have one address
+		return ""
 	}
-	return ""
+	caller := callerOf(c.r.RemoteAddr)
+	if wait := c.doorman.waits(caller); wait > 0 {
+		c.retryAfter(wait)
+		answer(c.w, http.StatusTooManyRequests, problem{"too many wrong tokens from this address"})
+		return hookUnauthorized
+	}
+	c.doorman.failed(caller)
+	c.o.Log.WarnContext(ctx, "hook called with a wrong token", "caller", caller)
+	return c.unauthorized(`, error="invalid_token"`)
 }
 
 func (c *call) unauthorized(detail string) string {

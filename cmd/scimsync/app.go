@@ -192,11 +192,27 @@ func (a *app) explain(err error) string {
 		}
 		return text + "\nNothing goes without a credential that is accepted: renew it where it is kept, unless another remedy stands above."
 	case exitIncomplete:
-		switch connectors.ClassOf(err) {
-		case connectors.Rejected, connectors.Unsupported, connectors.Missing, connectors.Forbidden:
-			return text + "\nRunning again will not help: look at the address, the profile and the permissions (scimsync check)."
+		const kept = "; what is provisioned stays as it is."
+		switch rootClass(err) {
+		case connectors.Rejected, connectors.Unsupported, connectors.Missing, connectors.Forbidden, connectors.Unauthorized:
+			return text + "\nRunning again will not help until that is put right: look at the configuration and the permissions (scimsync check)" + kept
+		case connectors.Transient, connectors.Throttled:
+			return text + "\nRun again when the other side answers" + kept
 		}
-		return text + "\nRun again when the other side answers; what is provisioned stays as it is."
+		return text + "\nRun again when that is put right or over" + kept
 	}
 	return text
+}
+
+// rootClass returns the class of the innermost *connectors.Error that has one. A
+// source wraps whatever ends its read as Incomplete; the cause below tells whether
+// the next run will end the same way.
+func rootClass(err error) connectors.Class {
+	class := connectors.Unclassified
+	for e, ok := errors.AsType[*connectors.Error](err); ok; e, ok = errors.AsType[*connectors.Error](e.Err) {
+		if e.Class != connectors.Unclassified {
+			class = e.Class
+		}
+	}
+	return class
 }

@@ -89,6 +89,7 @@ type daemon struct {
 	metrics   *endpoints.Metrics
 	scheduler *schedule.Scheduler
 	server    *endpoints.Server // nil where nothing is served
+	served    chan error        // how serving ended
 	systemd   *supervisor
 	watch     *fileWatch
 
@@ -111,6 +112,7 @@ type phase string
 
 const (
 	starting phase = "starting"
+	waiting  phase = "waiting" // for the daemon before it to end
 	working  phase = "working"
 	stopping phase = "stopping"
 )
@@ -127,6 +129,7 @@ func (a *app) daemon(ctx context.Context, names []string, pace hookPace) error {
 	d := &daemon{
 		app: a, log: a.log, names: names, pace: pace, systemd: systemd,
 		metrics: endpoints.NewMetrics(version), surveyNow: make(chan struct{}, 1), lookNow: make(chan struct{}, 1),
+		served: make(chan error, 1),
 	}
 	d.phase.Store(starting)
 	d.telling = newTellings(ctx)
@@ -142,7 +145,8 @@ func (a *app) daemon(ctx context.Context, names []string, pace hookPace) error {
 	return errors.Join(d.run(ctx, hup), d.close())
 }
 
-// open reads the configuration, opens the ledger and waits for its turn on it.
+// open reads the configuration, opens the ledger and the endpoints, and waits for
+// its turn.
 func (d *daemon) open(ctx context.Context) error {
 	d.watch = watchFile(d.app.path())
 	g, err := d.load()
@@ -153,31 +157,73 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.ledger, err = d.app.ledger(ctx, g.cfg); err != nil {
 		return err
 	}
-	if err := d.turn(ctx); err != nil {
-		return errors.Join(err, d.ledger.Close())
+	if err := d.begin(ctx, g); err != nil {
+		d.hush(ctx)
+		return errors.Join(err, d.close())
 	}
 	d.scheduler = schedule.New(schedule.Options{
 		Log: d.log, Memory: d.ledger, Debounce: never(d.pace.delay), Pause: never(d.pace.pause),
 	})
-	if s := g.cfg.Server; s != nil {
-		d.server, err = endpoints.Listen(ctx, endpoints.Options{
-			Addr: s.Addr, Log: d.log, Health: d.healthy, Ready: d.unready, Trigger: d.trigger,
-			Metrics: d.metrics, Now: time.Now,
-		})
-		if err != nil {
-			return errors.Join(err, d.close())
-		}
-	}
 	d.install(g)
 	return nil
+}
+
+// begin answers at the endpoints before it waits for its turn, so that probes see
+// a process that lives and waits. Where the daemon before it has the same
+// address, that comes free with the turn.
+func (d *daemon) begin(ctx context.Context, g *generation) error {
+	err := d.listen(ctx, g)
+	taken := errors.Is(err, syscall.EADDRINUSE)
+	if err != nil && !taken {
+		return err
+	}
+	if err := d.turn(ctx, err); err != nil {
+		return err
+	}
+	if taken {
+		return d.listen(ctx, g)
+	}
+	return nil
+}
+
+// listen opens the endpoints, where the configuration has any, and serves them.
+func (d *daemon) listen(ctx context.Context, g *generation) error {
+	if g.cfg.Server == nil {
+		return nil
+	}
+	server, err := endpoints.Listen(ctx, endpoints.Options{
+		Addr: g.cfg.Server.Addr, Log: d.log, Health: d.healthy, Ready: d.unready, Trigger: d.trigger,
+		Metrics: d.metrics, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	server.SetHooks(hooksOf(g)) // until d works they are told to come again
+	d.server = server
+	go func() { d.served <- server.Serve() }()
+	d.log.Info("listening", "addr", server.Addr())
+	return nil
+}
+
+// hush closes the endpoints.
+func (d *daemon) hush(ctx context.Context) {
+	if d.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := d.server.Shutdown(ctx); err != nil {
+		d.log.Warn("closing the endpoints", "err", err)
+	}
 }
 
 // errGaveUp says that the daemon was asked to stop before its turn came.
 var errGaveUp = errors.New("stopped while waiting for another daemon")
 
 // turn takes the lock of the daemon, and waits for it where another has it: two
-// daemons would run everything twice.
-func (d *daemon) turn(ctx context.Context) error {
+// daemons would run everything twice. unheard says why nothing is listened to
+// meanwhile; nil: the endpoints answer.
+func (d *daemon) turn(ctx context.Context, unheard error) error {
 	ctx, over := d.app.interruptible(ctx)
 	defer over()
 	host, err := os.Hostname()
@@ -193,6 +239,10 @@ func (d *daemon) turn(ctx context.Context) error {
 		}
 		if !said {
 			d.log.Warn("another daemon works on this state file; waiting for it to end", "state", d.ledger.Path(), "holder", locked.Holder)
+			if unheard != nil {
+				d.log.Warn("the endpoints do not answer before then", "err", unheard)
+			}
+			d.phase.Store(waiting)
 			said = true
 		}
 		d.tell(status("waiting for another daemon on the same state file"),
@@ -200,6 +250,8 @@ func (d *daemon) turn(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return errGaveUp
+		case err := <-d.served:
+			return err
 		case <-time.After(turnEvery):
 		}
 	}
@@ -220,11 +272,6 @@ func (d *daemon) close() error {
 func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	served := make(chan error, 1)
-	if d.server != nil {
-		go func() { served <- d.server.Serve() }()
-		d.log.Info("listening", "addr", d.server.Addr())
-	}
 	halted := d.schedule(work)
 	var side sync.WaitGroup
 	side.Go(func() { d.survey(work) })
@@ -233,7 +280,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 	d.tell("READY=1")
 	d.summarize()
 
-	err := d.loop(ctx, hup, served, halted)
+	err := d.loop(ctx, hup, halted)
 	d.phase.Store(stopping)
 	d.tell("STOPPING=1", status("finishing what is in flight"))
 	d.log.Info("daemon stopping")
@@ -243,13 +290,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 	d.telling.wait(partWait)
 	end()
 	side.Wait()
-	if d.server != nil {
-		parting, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if err := d.server.Shutdown(parting); err != nil {
-			d.log.Warn("closing the endpoints", "err", err)
-		}
-	}
+	d.hush(ctx)
 	d.log.Info("daemon stopped")
 	return err
 }
@@ -274,7 +315,7 @@ func (d *daemon) schedule(ctx context.Context) *scheduling {
 
 // loop does what comes up until the daemon is to stop. Its error is a failure of
 // the daemon itself.
-func (d *daemon) loop(ctx context.Context, hup <-chan os.Signal, served <-chan error, s *scheduling) error {
+func (d *daemon) loop(ctx context.Context, hup <-chan os.Signal, s *scheduling) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	alive := time.NewTicker(d.aliveEvery())
@@ -285,7 +326,7 @@ func (d *daemon) loop(ctx context.Context, hup <-chan os.Signal, served <-chan e
 			return nil
 		case <-ctx.Done():
 			return nil
-		case err := <-served:
+		case err := <-d.served:
 			return err
 		case <-s.done:
 			return errors.New("the scheduler ended by itself")

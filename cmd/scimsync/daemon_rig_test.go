@@ -34,11 +34,17 @@ func (w *world) withServer(more string) {
 func (w *world) daemon(environ []string, args ...string) *daemonProcess {
 	w.t.Helper()
 	p := w.start(environ, append([]string{"daemon", "--hook-delay", "0", "--hook-pause", "0"}, args...)...)
-	p.says("msg=listening")
-	addr := regexp.MustCompile(`msg=listening addr=(\S+)`).FindStringSubmatch(p.err.String())
-	d := &daemonProcess{process: p, url: "http://" + addr[1]}
+	d := listening(p)
 	d.until("/readyz", http.StatusOK)
 	return d
+}
+
+// listening waits until a daemon answers, whether it works or not.
+func listening(p *process) *daemonProcess {
+	p.t.Helper()
+	p.says("msg=listening")
+	addr := regexp.MustCompile(`msg=listening addr=(\S+)`).FindStringSubmatch(p.err.String())
+	return &daemonProcess{process: p, url: "http://" + addr[1]}
 }
 
 // until asks for a page until it answers with the status.

@@ -64,6 +64,7 @@ func (r *daemonRun) do(ctx context.Context) schedule.Outcome {
 		return out
 	}
 	r.plan = cycle.Plan
+	r.g.announce.begins(ctx, r.sync)
 	result, failure := cycle.Apply(ctx, r.app.stop)
 	r.result = result
 	if err := cycle.Unlock(); err != nil {

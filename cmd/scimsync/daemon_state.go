@@ -198,6 +198,8 @@ func (d *daemon) unready() string {
 		return ""
 	case stopping:
 		return "the daemon is stopping"
+	case waiting:
+		return "another daemon works on the same state file; this one waits for it to end"
 	}
 	return "the daemon is starting"
 }

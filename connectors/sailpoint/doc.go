@@ -14,9 +14,10 @@
 // and read by offset to the empty page. A list read by offset is no snapshot: a
 // row that goes away moves the rows behind it forward, over the border of a page.
 // So each page begins with the last row of the one before, which proves that
-// nothing has moved, and the number of rows is compared with X-Total-Count at
-// both ends. Where that does not fit, the list is read once more, and then the
-// read is incomplete.
+// nothing has moved, and the number of rows, with those that stand twice in it, is
+// compared with X-Total-Count at both ends. Where that does not fit, the list is
+// read once more, and then the read is incomplete. A list that goes on far beyond
+// its total is given up.
 //
 // A membership is an account whose attribute of the entitlement's name holds the
 // entitlement's value. Distinguished names are compared by their parts (RFC 4514),

@@ -2,15 +2,21 @@ package sailpoint_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/connectors/sailpoint"
 	"github.com/scimsync/scimsync/connectors/sailpoint/sailpointtest"
+	"github.com/scimsync/scimsync/identity"
 )
 
 // FuzzFilter: a name in a filter finds the source of that name and no other,
@@ -73,6 +79,108 @@ func FuzzCanonical(f *testing.F) {
 		}
 		if !strings.Contains(form, "\x00") {
 			t.Errorf("%q has one part: %q", dn, form)
+		}
+	})
+}
+
+// FuzzList: whatever SailPoint answers to a list, the read is an error with a class
+// or has an end, nothing in it is about nobody, and it asks a bounded number of
+// times.
+func FuzzList(f *testing.F) {
+	for _, answer := range []string{
+		`[]`, `null`, `{}`, `[null]`, `[{}]`, `<html>`, ``, `[`,
+		`[{"id":"e1","name":"Staff","value":"CN=Staff,DC=x","attribute":"memberOf","source":{"id":"1"}}]`,
+		`[{"id":"e1","name":"A","value":"a"},{"id":"e1","name":"B","value":"b"},{"id":7},{"id":""},7]`,
+		`[{"id":"a1","nativeIdentity":"CN=ada,DC=x","disabled":false,"attributes":{"memberOf":["CN=Staff,DC=x",7,null]},"identity":{"id":"i1"}}]`,
+		`[{"id":"a1","attributes":[]},{"id":"a2","attributes":{"memberOf":{"a":1}}}]`,
+	} {
+		f.Add([]byte(answer), []byte(`[]`), "1")
+		f.Add([]byte(`[]`), []byte(answer), "")
+		f.Add([]byte(answer), []byte(answer), "-1")
+	}
+	type said struct {
+		entitlements, accounts []byte
+		total                  string
+	}
+	var now atomic.Pointer[said]
+	var asked atomic.Int64
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		var text []byte
+		switch say := now.Load(); {
+		case strings.HasSuffix(r.URL.Path, "/oauth/token"):
+			text = []byte(`{"access_token":"t","token_type":"bearer","expires_in":100000}`)
+		case strings.HasSuffix(r.URL.Path, "/sources"):
+			text = []byte(`[{"id":"1","name":"` + sailpointtest.DirectoryName + `"}]`)
+		case r.URL.Query().Get("offset") != "" && r.URL.Query().Get("offset") != "0":
+			asked.Add(1)
+			text = []byte(`[]`)
+		case strings.HasSuffix(r.URL.Path, "/entitlements"):
+			asked.Add(1)
+			w.Header().Set("X-Total-Count", say.total)
+			text = say.entitlements
+		case strings.HasSuffix(r.URL.Path, "/accounts"):
+			asked.Add(1)
+			w.Header().Set("X-Total-Count", say.total)
+			text = say.accounts
+		}
+		_, _ = w.Write(text)
+	}))
+	f.Cleanup(web.Close)
+	client := sailpointtest.DefaultClient()
+	file := filepath.Join(f.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(client.Secret), 0o600); err != nil {
+		f.Fatal(err)
+	}
+	source, err := sailpoint.Open(sailpoint.Settings{
+		URL: web.URL, ClientID: client.ID, ClientSecret: connectors.Secret{File: file}, Source: sailpointtest.DirectoryName,
+		Limits: sailpoint.Limits{RequestsPerSecond: 10_000},
+	}, connectors.Runtime{UserAgent: "scimsync/test", Traffic: new(connectors.Traffic)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, entitlements, accounts []byte, total string) {
+		if strings.ContainsFunc(total, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return // no header
+		}
+		now.Store(&said{entitlements, accounts, total})
+		asked.Store(0)
+		ended := false
+		for event, err := range source.Read(t.Context(), everything()) {
+			if ended {
+				t.Fatalf("%#v, %v after the end", event, err)
+			}
+			if err != nil {
+				if _, ok := errors.AsType[*connectors.Error](err); !ok {
+					t.Fatalf("%v has no class", err)
+				}
+				ended = true
+				continue
+			}
+			var refs []identity.Ref
+			switch e := event.(type) {
+			case connectors.Upsert:
+				refs = append(refs, e.Record.Ref)
+			case connectors.Gone:
+				refs = append(refs, e.Ref)
+			case connectors.Link:
+				refs = append(refs, e.Group, e.Member)
+			case connectors.Links:
+				refs = append(append(refs, e.Group), e.Members...)
+			case connectors.Checkpoint:
+				ended = true
+			}
+			for _, ref := range refs {
+				if ref.ID == "" || ref.Kind != identity.User && ref.Kind != identity.Group {
+					t.Fatalf("%#v is about nobody", event)
+				}
+			}
+		}
+		if !ended {
+			t.Fatal("the read ended without an error and without a checkpoint")
+		}
+		if n := asked.Load(); n > 60 {
+			t.Fatalf("%d requests for two lists of one page", n)
 		}
 	})
 }

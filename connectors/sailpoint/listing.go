@@ -7,19 +7,10 @@ import (
 	"iter"
 	"log/slog"
 	"net/url"
-	"strconv"
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
-)
-
-const (
-	// maxRows ends a list that has no end.
-	maxRows = 20_000_000
-	// maxTails is how often rows may come behind the end of a list while it is
-	// read: one that grows with every request would be read for ever.
-	maxTails = 20
 )
 
 // listing is one whole list and what becomes of its rows.
@@ -86,102 +77,110 @@ func (l listing[T]) vanished(before, now *idSet) error {
 // there, a row before it went away and others slipped past. After a page that is
 // not full comes the one that should be empty, with the total once more.
 func (l listing[T]) pass(ctx context.Context) (*idSet, string, error) {
-	seen := newIDSet()
-	first, nameless := unknown, 0
-	largest, tails, behind := 0, 0, false
+	t := newTally()
 	q := query{target: l.target, filters: l.filters, sorters: l.sorters, limit: l.limit, count: true}
-	last, overlap := "", false
+	last, overlap, behind := "", false, false
 	for {
 		p, err := list[T](ctx, l.client, q)
 		if err != nil {
 			return nil, "", err
 		}
-		if q.offset == 0 {
-			first = p.total
-		}
 		items, n := p.items, len(p.items)
+		if q.offset == 0 {
+			t.begin(p.total, n)
+		} else if n > 0 && t.excess() {
+			if why, err := t.recount(p.total); why != "" || err != nil {
+				return t.ids, why, err
+			}
+		}
 		switch {
 		case n == 0 && overlap:
-			return seen, "rows went away between two pages", nil
+			return t.ids, "rows went away between two pages", nil
 		case n == 0:
-			return seen, judge(first, p.total, seen.len()+nameless), nil
+			if t.twins > 0 {
+				l.client.log.WarnContext(ctx, "SailPoint lists rows twice: each counts once", slog.String("op", l.op), slog.Int("count", t.twins))
+			}
+			return t.ids, t.judge(p.total), nil
 		case overlap && l.id(items[0]) != last:
-			return seen, "rows moved between two pages", nil
-		case overlap:
-			items = items[1:]
-		case q.offset > 0:
+			return t.ids, "rows moved between two pages", nil
+		case behind && n == 1:
+			return t.ids, readBefore, nil
+		case !overlap && q.offset > 0:
 			// Not the end after all. What joins this page to the last one is
 			// not proved, so it is asked for again with the joint.
-			if !l.fresh(items, seen) {
-				return seen, "behind the last page came rows that had been read before (is offset dropped on the way?)", nil
+			if !l.fresh(items, last, t.ids) {
+				return t.ids, readBefore, nil
 			}
-			q.offset, q.count, overlap, behind = q.offset-1, false, true, true
+			q.offset, q.count, overlap, behind = q.offset-1, t.excess(), true, true
 			continue
 		}
-		// A server that answers less than was asked for does so on every page.
-		if behind && n < largest {
-			if tails++; tails > maxTails {
-				return seen, "rows keep coming at its end", nil
-			}
+		if behind && !t.tail(n) {
+			return t.ids, keepComing, nil
 		}
-		largest, behind = max(largest, n), false
-		added := len(items) == 0
-		for _, item := range items {
-			id := l.id(item)
-			if id == "" {
-				nameless++
-			} else if !seen.add(id) {
-				continue
-			}
-			added = true
-			if err := l.each(item); err != nil {
-				return nil, "", err
-			}
+		t.largest, behind = max(t.largest, n), false
+		joint := 0
+		if overlap {
+			joint = 1
 		}
-		if !added {
-			return seen, "rows came between two pages", nil
+		if why, err := l.take(items[:joint], items[joint:], t); why != "" || err != nil {
+			return t.ids, why, err
 		}
-		if seen.len()+nameless > maxRows {
-			return nil, "", connectors.Errorf(connectors.Incomplete, "the list has more than %d rows", maxRows)
+		last = l.id(items[n-1])
+		overlap = n >= l.limit
+		q.offset += n
+		if overlap {
+			q.offset--
 		}
-		last = l.id(p.items[n-1])
-		if overlap = n >= l.limit; overlap {
-			q.offset, q.count = q.offset+n-1, false
-		} else {
-			q.offset, q.count = q.offset+n, true
-		}
+		q.count = !overlap || t.excess()
 	}
 }
 
-func (l listing[T]) fresh(items []T, seen *idSet) bool {
+// take hands on the rows of one page; joint is the row before them in the same
+// answer, which was taken with the last page. A row that comes twice in one answer
+// is two rows to SailPoint and one to us. In the order of the list the two stand
+// side by side, so that, with the joint, they never come in two answers: a row
+// that was in an earlier answer has moved.
+func (l listing[T]) take(joint, rows []T, t *tally) (string, error) {
+	here, fresh := make(map[string]bool, len(joint)+len(rows)), len(rows) == 0
+	for _, row := range joint {
+		here[l.id(row)] = true
+	}
+	for _, row := range rows {
+		id := l.id(row)
+		twin := here[id]
+		here[id] = true
+		switch {
+		case id == "":
+			t.nameless++
+		case t.ids.add(id):
+			fresh = true
+		case twin:
+			t.twins++
+			continue
+		default:
+			return "rows came between two pages", nil
+		}
+		if err := l.each(row); err != nil {
+			return "", err
+		}
+	}
+	if !t.page(fresh) {
+		return "its pages repeat themselves", nil
+	}
+	return "", nil
+}
+
+const readBefore = "behind the last page came rows that had been read before (is offset dropped on the way?)"
+
+// fresh reports whether there is a row that was not read before, or may be a twin
+// of the last one.
+func (l listing[T]) fresh(items []T, last string, seen *idSet) bool {
 	for _, item := range items {
-		if id := l.id(item); id == "" || !seen.has(id) {
+		if id := l.id(item); id == "" || id == last || !seen.has(id) {
 			return true
 		}
 	}
 	return false
-}
-
-// judge compares the rows read with the totals told at both ends. A list that is
-// told to be empty must be counted too: an empty answer alone is what a broken
-// gateway gives.
-func judge(first, last, read int) string {
-	switch {
-	case first == unknown && last == unknown && read > 0:
-		return "" // every joint between two pages was proved
-	case first == unknown && last == unknown:
-		return "an empty list was answered, without the X-Total-Count that was asked for"
-	case first != read || last != read:
-		return fmt.Sprintf("%d rows were read, and SailPoint counted %s at the start and %s at the end", read, counted(first), counted(last))
-	}
-	return ""
-}
-
-func counted(total int) string {
-	if total == unknown {
-		return "nothing"
-	}
-	return strconv.Itoa(total)
 }
 
 // idSet is a set of ids. SailPoint's are 32 hexadecimal digits, of which it keeps

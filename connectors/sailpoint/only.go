@@ -224,6 +224,9 @@ func (r *reading) one(ctx context.Context, c call, ref identity.Ref, v any, id f
 	return nil, nil
 }
 
+// maxMatches ends a list of the rows of one name.
+const maxMatches = 20 * maxPage
+
 // matches reads a filtered list of few rows: one page, and the next where it is
 // full.
 func matches[T any](ctx context.Context, c *client, q query, take func(T) (bool, error)) error {
@@ -244,6 +247,8 @@ func matches[T any](ctx context.Context, c *client, q query, take func(T) (bool,
 		if len(p.items) < q.limit || !some {
 			return nil
 		}
-		q.offset += len(p.items)
+		if q.offset += len(p.items); q.offset >= maxMatches {
+			return connectors.Errorf(connectors.Incomplete, "SailPoint answers with more than %d rows of this name: something on the way, a proxy or gateway, may drop offset", maxMatches)
+		}
 	}
 }
