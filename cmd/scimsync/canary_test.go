@@ -6,11 +6,13 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"html"
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -271,6 +273,46 @@ func TestCanaryInTokenPage(t *testing.T) {
 		t.Errorf("sync shows a part of %s\n%s", leak, r)
 	}
 	a.known.scan(t, a.dir)
+}
+
+// TestCanaryAtEntra lets Entra's token authority, which has to be https, repeat
+// the client secret and the assertion.
+func TestCanaryAtEntra(t *testing.T) {
+	t.Parallel()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, credential := range map[string]string{
+		"secret":     "{kind: client_secret, client_id: 22222222-0000-4000-8000-000000000002, secret: {file: client.secret}}",
+		"federation": "{kind: workload_identity, client_id: 22222222-0000-4000-8000-000000000002, token_file: bearer.secret}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAviary(t, key)
+			authority := &echo{match: func(*http.Request) bool { return true }, status: http.StatusUnauthorized}
+			web := httptest.NewTLSServer(a.known.watch(authority))
+			t.Cleanup(web.Close)
+			a.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})))
+			a.write("scimsync.yaml", fmt.Sprintf(`version: 1
+sources:
+  entra:
+    type: entra
+    tenant: 00000000-0000-0000-0000-000000000000
+    url: %s
+    authority: %s
+    http: {ca_file: %s}
+    credential: %s
+targets:
+  app: {type: scim, url: "%s/scim/v2", auth: {bearer: {file: bearer.secret}}}
+syncs:
+  main: {from: entra, to: app}
+`, a.sourceURL, web.URL, filepath.Join(a.dir, "ca.pem"), credential, a.targetURL))
+			if codes := a.everyVerb(); codes["sync"] != exitUnauthorized || authority.times.Load() == 0 {
+				t.Errorf("sync ends with %d after %d answers, want %d", codes["sync"], authority.times.Load(), exitUnauthorized)
+			}
+		})
+	}
 }
 
 // TestMisplacedSecrets writes secrets where only the place of one belongs: the

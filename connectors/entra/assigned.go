@@ -33,7 +33,7 @@ func (s *Source) application(ctx context.Context) (string, string, error) {
 			Class: connectors.Rejected, Op: op, Err: fmt.Errorf("there is none in this tenant: set assigned_to to its application (client) id, not to its object id (%w)", err),
 		}
 	case err != nil:
-		return "", "", rest.Wrap(op, identity.Ref{}, err)
+		return "", "", rest.Wrap(op, identity.Ref{}, needs(permitApplications, err))
 	case !objectID.MatchString(o.id()):
 		return "", "", rest.Wrap(op, identity.Ref{}, connectors.Errorf(connectors.Incomplete, "the answer holds no id"))
 	}
@@ -55,7 +55,7 @@ func (r *reading) readAssignments(ctx context.Context) (*assigned, error) {
 	var out assigned
 	for p, err := range pages(ctx, r.client, first, plain, markObject) {
 		if err != nil {
-			return nil, rest.Wrap(op, identity.Ref{}, err)
+			return nil, rest.Wrap(op, identity.Ref{}, needs(permitApplications, err))
 		}
 		for _, o := range p.items {
 			principal := text(o["principalId"])
@@ -128,7 +128,7 @@ func (r *reading) latest(ctx context.Context, kind identity.Kind) error {
 	link := ""
 	for p, err := range pages(ctx, r.client, first, delta, markObject) {
 		if err != nil {
-			return rest.Wrap(op, identity.Ref{}, err)
+			return rest.Wrap(op, identity.Ref{}, needs(permissionFor(kind), err))
 		}
 		link = p.delta
 	}
@@ -316,7 +316,7 @@ func (r *reading) startUsers(p *inorder.Pipeline, ids []string, people *people) 
 			}
 			for p, err := range pages(ctx, r.client, first, plain, markObject) {
 				if err != nil {
-					return rest.Wrap("read users", identity.Ref{}, err)
+					return rest.Wrap("read users", identity.Ref{}, needs(permitUsers, err))
 				}
 				var events []connectors.Event
 				for _, o := range p.items {

@@ -2,7 +2,6 @@ package entra
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -247,50 +246,29 @@ func (a *identityAuth) problem(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	header, body, failed := a.wire.last()
-	if failed != nil {
+	redact := rest.Redact(a.wire.sent...)
+	say := func(text string) string {
+		reason, _, _ := strings.Cut(text, " Trace ID:")
+		return redact(reason)
+	}
+	if failed := a.wire.failed; failed != nil {
 		out := &connectors.Error{Class: connectors.Transient, Err: errors.New("the token endpoint could not be reached")}
 		if typed := asError(failed); typed != nil {
-			out.Class, out.RetryAfter, out.Err = typed.Class, typed.RetryAfter, fmt.Errorf("token endpoint: %w", typed.Err)
+			out.Class, out.RetryAfter, out.Err = typed.Class, typed.RetryAfter, fmt.Errorf("token endpoint: %s", say(typed.Err.Error()))
 		}
 		if out.Class != connectors.Transient && out.Class != connectors.Throttled {
 			out.Class = connectors.Unauthorized // no request can be made without a token
 		}
 		return out
 	}
-	var told struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
+	if a.wire.answer == nil {
+		return connectors.Errorf(connectors.Unauthorized, "%s: %s", a.settings.name(), say(err.Error()))
 	}
-	// Whoever refuses a client says so in this form (RFC 6749, section 5.2).
-	readable := json.Unmarshal(body, &told) == nil
-	switch {
-	case told.Error != "" && told.Error != "temporarily_unavailable" && told.Error != "server_error":
-		reason, _, _ := strings.Cut(cmp.Or(told.Description, told.Error), " Trace ID:")
-		e := connectors.Errorf(connectors.Unauthorized, "the token endpoint refused %s: %s", a.settings.name(), oneLine(reason))
-		e.Code = told.Error
-		return e
-	case header != nil && readable:
-		// An answer as it should be, and no token in it: asking again gives
-		// the same.
-		return connectors.Errorf(connectors.Unauthorized, "the token authority %s answered without a token: is authority the address of one?", a.at.authority.Host)
-	case header != nil:
-		out := connectors.Errorf(connectors.Transient, "the token endpoint answered with no token: try again later")
-		if wait, asked := rest.RetryAfter(header, time.Now()); asked {
-			out.Class, out.RetryAfter = connectors.Throttled, wait
-		}
-		return out
+	out := rest.NoToken(a.wire.answer, a.wire.body, a.settings.name(), say)
+	if out.Class == connectors.Unauthorized && out.Code == "" {
+		out.Err = fmt.Errorf("%w: is authority %s the address of one?", out.Err, a.at.authority.Host)
 	}
-	return connectors.Errorf(connectors.Unauthorized, "%s: %s", a.settings.name(), oneLine(err.Error()))
-}
-
-// oneLine cuts a text to a length and a line that fit into an error.
-func oneLine(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if cut := []rune(s); len(cut) > 300 {
-		s = string(cut[:300]) + "…"
-	}
-	return s
+	return out
 }
 
 // name names the credential without its secret.
@@ -309,7 +287,10 @@ type wire struct {
 	strict    *http.Client
 	local     *http.Client // nil: not allowed
 
-	header http.Header
+	// sent are the secrets of the requests for one token.
+	sent []string
+
+	answer *http.Response // its body was read
 	body   []byte
 	failed error
 }
@@ -318,13 +299,16 @@ const maxTokenAnswer = 1 << 20
 
 // Do sends one request of azidentity.
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
-	w.forget()
+	w.answer, w.body, w.failed = nil, nil, nil
+	if w.failed = w.learn(r); w.failed != nil {
+		return nil, w.failed
+	}
 	client := w.strict
 	if !strings.EqualFold(r.URL.Host, w.authority.Host) {
 		if w.local == nil || !machineAddress(r.URL) {
 			// The library takes the address from a document of the authority.
 			w.failed = connectors.Errorf(connectors.Unauthorized,
-				"the authority %s sends us to %s for a token: nothing was sent there; set authority to the address that answers itself", w.authority.Host, oneLine(r.URL.Host))
+				"the authority %s sends us to %s for a token: nothing was sent there; set authority to the address that answers itself", w.authority.Host, r.URL.Host)
 			return nil, w.failed
 		}
 		client = w.local
@@ -339,14 +323,29 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 		w.failed = err
 		return nil, err
 	}
-	w.header = resp.Header
+	w.answer = resp
 	resp.Body = io.NopCloser(bytes.NewReader(w.body))
 	return resp, nil
 }
 
-func (w *wire) forget() { w.header, w.body, w.failed = nil, nil, nil }
+// learn remembers what must not be repeated of a request: who answers it may do so.
+func (w *wire) learn(r *http.Request) error {
+	if r.Body == nil {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	_ = r.Body.Close() // in memory
+	if err != nil {
+		return err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	form, _ := url.ParseQuery(string(body)) // what can be read is
+	w.sent = slices.Concat(w.sent, form["client_secret"], form["client_assertion"])
+	return nil
+}
 
-func (w *wire) last() (http.Header, []byte, error) { return w.header, w.body, w.failed }
+// forget prepares for another token.
+func (w *wire) forget() { w.sent, w.answer, w.body, w.failed = nil, nil, nil, nil }
 
 // localClient reaches the identity endpoint of the machine: never through a
 // proxy, and never redirected.

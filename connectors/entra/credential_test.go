@@ -4,12 +4,18 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"html"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,7 +143,12 @@ func TestSecretReplacedOnDisk(t *testing.T) {
 
 func TestCredentialTrouble(t *testing.T) {
 	t.Parallel()
-	match := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") }
+	trouble := func(status int, code string) *entratest.Effect {
+		return &entratest.Effect{
+			Status: status, Header: http.Header{"Retry-After": {"1"}},
+			Body: `{"error":"` + code + `","error_description":"AADSTS90033: A moment. Trace ID: 1"}`,
+		}
+	}
 	good := entra.Credential{Kind: entra.ClientSecret, ClientID: clientID}
 	tests := []struct {
 		name       string
@@ -156,6 +167,13 @@ func TestCredentialTrouble(t *testing.T) {
 		{name: "a moment of trouble", credential: good, secret: theSecret, effect: &entratest.Effect{Status: http.StatusServiceUnavailable}, says: ""},
 		{name: "a lost connection", credential: good, secret: theSecret, effect: &entratest.Effect{Hangup: true}, says: ""},
 		{name: "throttled", credential: good, secret: theSecret, effect: &entratest.Effect{Throttle: true, RetryAfter: time.Second}, says: ""},
+		{name: "trouble in words", credential: good, secret: theSecret, effect: trouble(http.StatusServiceUnavailable, "temporarily_unavailable"), says: ""},
+		{name: "trouble in a refusal", credential: good, secret: theSecret, effect: trouble(http.StatusBadRequest, "temporarily_unavailable"), says: ""},
+		{name: "trouble of no kind", credential: good, secret: theSecret, effect: trouble(http.StatusBadGateway, "x"), says: ""},
+		{name: "trouble in an object", credential: good, secret: theSecret, effect: &entratest.Effect{Status: http.StatusGatewayTimeout, Body: "{}"}, says: ""},
+		{name: "throttled in words", credential: good, secret: theSecret, effect: trouble(http.StatusTooManyRequests, "x"), says: ""},
+		{name: "refused", credential: good, secret: theSecret, effect: trouble(http.StatusUnauthorized, "invalid_client"), class: connectors.Unauthorized, says: "AADSTS90033: A moment. (401 Unauthorized)"},
+		{name: "no authority", credential: good, secret: theSecret, effect: &entratest.Effect{Status: http.StatusNotFound, Body: "<title>Home</title>", Header: http.Header{"Content-Type": {"text/html"}}}, class: connectors.Unauthorized, says: "is authority"},
 		{name: "nonsense", credential: good, secret: theSecret, effect: &entratest.Effect{Status: http.StatusOK, Body: `{"hello":1}`}, class: connectors.Unauthorized, says: "answered without a token"},
 	}
 	for _, test := range tests {
@@ -171,7 +189,7 @@ func TestCredentialTrouble(t *testing.T) {
 				s.Tenant = test.tenant
 			}
 			if test.effect != nil {
-				server.Inject(entratest.Fault{ID: test.name, Match: match, Times: 1, MinFires: 1, Effect: *test.effect})
+				server.Inject(entratest.Fault{ID: test.name, Match: isToken, Times: 1, MinFires: 1, Effect: *test.effect})
 			}
 			st := full(t, open(t, s), everything())
 			unfired(t, server)
@@ -189,6 +207,99 @@ func TestCredentialTrouble(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAuthorityThatStaysAway demands an end, and the words of the authority.
+func TestAuthorityThatStaysAway(t *testing.T) {
+	t.Parallel()
+	server, s := serveTLS(t, entratest.World{Users: people(2)})
+	server.Inject(entratest.Fault{ID: "down", MinFires: 5, Match: isToken, Effect: entratest.Effect{
+		Status: http.StatusInternalServerError, Body: `{"error":"server_error","error_description":"AADSTS90033: A transient error has occurred."}`,
+	}})
+	s.Credential = entra.Credential{Kind: entra.ClientSecret, ClientID: clientID, Secret: secret(t, theSecret)}
+	st := full(t, open(t, s), everything())
+	if connectors.ClassOf(st.err) != connectors.Incomplete || !strings.Contains(st.err.Error(), "AADSTS90033: A transient error has occurred. (500 Internal Server Error)") {
+		t.Errorf("%v of class %q", st.err, connectors.ClassOf(st.err))
+	}
+	unfired(t, server)
+}
+
+func isToken(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") }
+
+// TestAuthorityThatRepeatsWhatItWasSent demands that no part of it is told on, in
+// whatever form and place it comes back.
+func TestAuthorityThatRepeatsWhatItWasSent(t *testing.T) {
+	t.Parallel()
+	const odd = `s3cret~"of"+the&App/=\%`
+	said := map[string]func(body string, form url.Values) string{
+		"the body": func(body string, _ url.Values) string { return body },
+		"the value": func(_ string, form url.Values) string {
+			return form.Get("client_secret") + form.Get("client_assertion")
+		},
+		"in small hex": func(body string, _ url.Values) string {
+			return strings.NewReplacer("%2B", "%2b", "%2F", "%2f", "%3D", "%3d", "%5C", "%5c").Replace(body)
+		},
+		"with %7E":        func(body string, _ url.Values) string { return strings.ReplaceAll(body, "~", "%7E") },
+		"as JSON of Go":   func(_ string, form url.Values) string { return encoded(form, true) },
+		"as JSON, plain":  func(_ string, form url.Values) string { return encoded(form, false) },
+		"as HTML":         func(_ string, form url.Values) string { return html.EscapeString(form.Get("client_secret")) },
+		"after the words": func(body string, _ url.Values) string { return strings.Repeat("x", 240) + body },
+	}
+	for name, credential := range map[string]entra.Credential{
+		"secret":      {Kind: entra.ClientSecret, ClientID: clientID, Secret: secret(t, odd)},
+		"certificate": {Kind: entra.ClientCertificate, ClientID: clientID, Certificate: connectors.Secret{File: "testdata/client.pem"}},
+		"federated":   {Kind: entra.WorkloadIdentity, ClientID: clientID, TokenFile: secret(t, federated).File},
+	} {
+		for form, repeat := range said {
+			t.Run(name+", "+form, func(t *testing.T) {
+				t.Parallel()
+				server, s := serveTLS(t, entratest.World{})
+				var mu sync.Mutex
+				var secrets []string
+				authority := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					body, err := io.ReadAll(r.Body)
+					if err != nil || r.Method != http.MethodPost {
+						server.ServeHTTP(w, r)
+						return
+					}
+					sent, _ := url.ParseQuery(string(body))
+					mu.Lock()
+					secrets = append(secrets, sent.Get("client_secret")+sent.Get("client_assertion"))
+					mu.Unlock()
+					text := repeat(string(body), sent)
+					w.WriteHeader(http.StatusUnauthorized)
+					_ = json.NewEncoder(w).Encode(map[string]string{"error": text, "error_description": text})
+				}))
+				t.Cleanup(authority.Close)
+				s.Authority, s.Credential = authority.URL, credential
+				st := full(t, open(t, s), everything())
+				if connectors.ClassOf(st.err) != connectors.Unauthorized || len(secrets) == 0 || secrets[0] == "" {
+					t.Fatalf("%d requests: %v", len(secrets), st.err)
+				}
+				text := st.err.Error() + asError(st.err).Code
+				for _, one := range secrets {
+					if part := one[:6]; strings.Contains(text, part) || strings.Contains(text, one[len(one)-6:]) {
+						t.Errorf("a part of %q is told: %s", one, text)
+					}
+				}
+			})
+		}
+	}
+}
+
+// encoded is the secret as a JSON string, in which Go, and hardly anybody else,
+// escapes what HTML does.
+func encoded(form url.Values, escape bool) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(escape)
+	_ = encoder.Encode(form.Get("client_secret"))
+	return b.String()
+}
+
+func asError(err error) *connectors.Error {
+	e, _ := errors.AsType[*connectors.Error](err)
+	return e
 }
 
 func TestMissingPermissions(t *testing.T) {

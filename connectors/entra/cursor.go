@@ -121,7 +121,8 @@ func (r *reading) openCursor() (cursor, error) {
 		case r.now().Sub(time.Unix(m.At, 0)) >= tokenLife:
 			return refuse("is older than the seven days for which Graph keeps it")
 		}
-		if _, err := rest.ResolveLink(r.client.base, m.Link); err != nil {
+		_, err := rest.ResolveLink(r.client.base, m.Link)
+		if err != nil || collection(m.Link) != collection(r.client.base.JoinPath(kind.Plural(), "delta").String()) {
 			return refuse("leads elsewhere")
 		}
 	}

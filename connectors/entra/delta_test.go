@@ -112,6 +112,9 @@ func TestCursorThatNoLongerServes(t *testing.T) {
 	elsewhere := alter(t, st.cursor, func(c map[string]any) {
 		c["groups"].(map[string]any)["link"] = "https://" + entratest.Foreign + "/v1.0/groups/delta?$deltatoken=x"
 	})
+	crossed := alter(t, st.cursor, func(c map[string]any) {
+		c["users"].(map[string]any)["link"] = c["groups"].(map[string]any)["link"]
+	})
 	other := base
 	other.AssignedTo = entratest.SyntheticApp
 	server.ResetRequests()
@@ -125,6 +128,7 @@ func TestCursorThatNoLongerServes(t *testing.T) {
 		"too large":         {source, connectors.Cursor(strings.Repeat("A", 3<<20)), "too large"},
 		"seven days old":    {source, aged, "seven days"},
 		"to another origin": {source, elsewhere, "leads elsewhere"},
+		"to another list":   {source, crossed, "leads elsewhere"},
 		"users only":        {source, usersOnly.cursor, "does not cover groups"},
 		"no memberships":    {source, noLinks.cursor, "does not cover memberships"},
 		"other settings":    {open(t, other), st.cursor, "other settings"},
@@ -174,6 +178,67 @@ func TestResync(t *testing.T) {
 	}
 }
 
+// TestKeptLinkIsRefused demands a full read where Graph does not take a link that
+// was kept, whatever it calls that, and none for trouble later on or of another
+// kind.
+func TestKeptLinkIsRefused(t *testing.T) {
+	t.Parallel()
+	type refusal struct {
+		status        int
+		code, message string
+	}
+	formed := refusal{http.StatusBadRequest, "BadRequest", "Badly formed token."}
+	tests := []struct {
+		name     string
+		assigned bool
+		path     string
+		token    string // in the query of the request refused
+		refusal  refusal
+		class    connectors.Class
+	}{
+		{"users", false, "/users/delta", "deltatoken", formed, connectors.Expired},
+		{"groups", false, "/groups/delta", "deltatoken", refusal{http.StatusBadRequest, "BadRequest", "Invalid delta token"}, connectors.Expired},
+		{"users, another code", false, "/users/delta", "deltatoken", refusal{http.StatusBadRequest, "Request_UnsupportedQuery", "unsupported"}, connectors.Expired},
+		{"users of an app", true, "/users/delta", "deltatoken", formed, connectors.Expired},
+		{"groups of an app", true, "/groups/delta", "deltatoken", formed, connectors.Expired},
+		{"later", false, "/users/delta", "skiptoken", formed, connectors.Incomplete},
+		{"not for the link", false, "/users/delta", "deltatoken", refusal{http.StatusForbidden, "Authorization_RequestDenied", "no"}, connectors.Incomplete},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := entratest.Synthetic(20, 5, 30, 1)
+			server, url := serve(t, w)
+			server.Configure(func(o *entratest.Options) { o.PageSize = 3 })
+			s := settings(t, url, 0)
+			if test.assigned {
+				s.AssignedTo = entratest.SyntheticApp
+			}
+			source := open(t, s)
+			st := full(t, source, everything())
+			if !st.done {
+				t.Fatal(st.err)
+			}
+			for i := range 8 {
+				if err := server.UpdateUser(w.Users[i].ID, map[string]any{"jobTitle": "Chief"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			here := entratest.Path(test.path)
+			server.Inject(entratest.Fault{
+				ID: test.name, MinFires: 1,
+				Match:  func(r *http.Request) bool { return here(r) && strings.Contains(r.URL.RawQuery, test.token) },
+				Effect: entratest.Effect{Status: test.refusal.status, Code: test.refusal.code, Message: test.refusal.message},
+			})
+			st.delta(t, source, everything())
+			if st.done || connectors.ClassOf(st.err) != test.class || !strings.Contains(st.err.Error(), test.refusal.message) {
+				t.Errorf("%v of class %q, want %q and %q", st.err, connectors.ClassOf(st.err), test.class, test.refusal.message)
+			}
+			unfired(t, server)
+		})
+	}
+}
+
 func TestRoundThatCannotBeProvedWhole(t *testing.T) {
 	t.Parallel()
 	usersNext, groupsNext := entratest.Next(entratest.Path("/users/delta")), entratest.Next(entratest.Path("/groups/delta"))
@@ -193,12 +258,15 @@ func TestRoundThatCannotBeProvedWhole(t *testing.T) {
 		{"404 next link of groups", 0, groupsNext, effect(http.StatusNotFound, "Request_ResourceNotFound"), connectors.Incomplete, "as planned"},
 		{"410 within a first round", 0, usersNext, effect(http.StatusGone, "syncStateNotFound"), connectors.Incomplete, "as planned"},
 		{"400 of another kind", 0, groupsNext, effect(http.StatusBadRequest, "Request_BadRequest"), connectors.Incomplete, "as planned"},
-		{"403", 0, groupsNext, effect(http.StatusForbidden, "Authorization_RequestDenied"), connectors.Incomplete, "as planned"},
+		{"403", 0, groupsNext, effect(http.StatusForbidden, "Authorization_RequestDenied"), connectors.Incomplete, "as planned (403 Forbidden): grant application permission GroupMember.Read.All"},
 		{"401", 0, groupsNext, effect(http.StatusUnauthorized, "InvalidAuthenticationToken"), connectors.Unauthorized, "as planned"},
 		{"no links at all", entratest.NoLinks, nil, entratest.Effect{}, connectors.Incomplete, "without a deltaLink"},
 		{"link to itself", entratest.SelfLinks, nil, entratest.Effect{}, connectors.Incomplete, "read before"},
 		{"link to another host", entratest.OtherHost, nil, entratest.Effect{}, connectors.Incomplete, entratest.Foreign},
 		{"both links", 0, usersNext, body(`{"value":[],"@odata.nextLink":"/v1.0/a","@odata.deltaLink":"/v1.0/b"}`), connectors.Incomplete, "at once"},
+		{"next link to groups", 0, usersNext, body(`{"value":[],"@odata.nextLink":"/v1.0/groups/delta?$skiptoken=a"}`), connectors.Incomplete, "leads away to /v1.0/groups/delta"},
+		{"delta link to groups", 0, usersNext, body(`{"value":[],"@odata.deltaLink":"/v1.0/groups/delta?$deltatoken=a"}`), connectors.Incomplete, "leads away to /v1.0/groups/delta"},
+		{"delta link to a list", 0, groupsNext, body(`{"value":[],"@odata.deltaLink":"/v1.0/groups?$deltatoken=a"}`), connectors.Incomplete, "leads away to /v1.0/groups"},
 		{"no list", 0, usersNext, body(`{"@odata.deltaLink":"/v1.0/b"}`), connectors.Incomplete, "no list"},
 		{"an array", 0, usersNext, body(`[]`), connectors.Incomplete, "not a JSON object"},
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/scimsync/scimsync/connectors"
-	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -50,44 +49,12 @@ func gone(kind identity.Kind, o object) connectors.Event {
 
 // userRound hands on the users of one round and returns the link for the next.
 func (r *reading) userRound(ctx context.Context, take func(object, told) error) (string, error) {
-	first, err := r.start(ctx, identity.User)
-	if err != nil {
-		return "", rest.Wrap("read users", identity.Ref{}, err)
-	}
-	link := ""
-	for p, err := range pages(ctx, r.client, first, delta, markObject) {
-		if err != nil {
-			return "", rest.Wrap("read users", identity.Ref{}, err)
-		}
-		for _, o := range p.items {
-			if err := take(o, r.tells(r.users, o)); err != nil {
-				return "", err
-			}
-		}
-		link = p.delta
-	}
-	return link, nil
+	return round(ctx, r, identity.User, markObject, func(o object) error { return take(o, r.tells(r.users, o)) })
 }
 
 // groupRound hands on the groups of one round and returns the link for the next.
 func (r *reading) groupRound(ctx context.Context, take func(groupObject, told) error) (string, error) {
-	first, err := r.start(ctx, identity.Group)
-	if err != nil {
-		return "", rest.Wrap("read groups", identity.Ref{}, err)
-	}
-	link := ""
-	for p, err := range pages(ctx, r.client, first, delta, markGroup) {
-		if err != nil {
-			return "", rest.Wrap("read groups", identity.Ref{}, err)
-		}
-		for _, g := range p.items {
-			if err := take(g, r.tells(r.groups, g.object)); err != nil {
-				return "", err
-			}
-		}
-		link = p.delta
-	}
-	return link, nil
+	return round(ctx, r, identity.Group, markGroup, func(g groupObject) error { return take(g, r.tells(r.groups, g.object)) })
 }
 
 // tells says how much a record of a round tells: everything in a first round,

@@ -35,6 +35,9 @@ const emptyRound = `{"value":[],"@odata.deltaLink":"ORIGIN/v1.0/users/delta?$del
 
 func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	text := []byte(emptyRound)
+	if strings.Contains(r.URL.Path, "/groups/") {
+		text = bytes.ReplaceAll(text, []byte("/users/"), []byte("/groups/"))
+	}
 	if strings.Contains(r.URL.Path, *p.path.Load()) {
 		text = *p.text.Load()
 	}

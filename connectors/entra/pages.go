@@ -182,10 +182,10 @@ func (w *walk[T]) step(ctx context.Context, request graph.Request) (page[T], err
 		return incomplete("the round ended without a deltaLink, so that nothing shows it was whole")
 	}
 	var err error
-	if p.next, err = w.own(answer.Next); err != nil {
+	if p.next, err = w.own(request, answer.Next); err != nil {
 		return page[T]{}, err
 	}
-	if p.delta, err = w.own(answer.Delta); err != nil {
+	if p.delta, err = w.own(request, answer.Delta); err != nil {
 		return page[T]{}, err
 	}
 	if _, again := w.seen[maphash.String(w.seed, p.next)]; again && p.next != "" {
@@ -197,14 +197,19 @@ func (w *walk[T]) step(ctx context.Context, request graph.Request) (page[T], err
 	return p, nil
 }
 
-// own returns the link as an address within Graph's own origin.
-func (w *walk[T]) own(link string) (string, error) {
+// own returns the link as an address within Graph's own origin and, in a round,
+// within what the round is of: another link would tell the changes of other
+// objects, and those of these would never be told.
+func (w *walk[T]) own(request graph.Request, link string) (string, error) {
 	if link == "" {
 		return "", nil
 	}
 	u, err := rest.ResolveLink(w.client.base, link)
 	if err != nil {
 		return "", connectors.Errorf(connectors.Incomplete, "link to the next page: %w", err)
+	}
+	if w.end == delta && collection(u.String()) != collection(request.URL) {
+		return "", connectors.Errorf(connectors.Incomplete, "GET %s: the link that follows leads away to %s", pathOf(request), u.EscapedPath())
 	}
 	return u.String(), nil
 }

@@ -116,8 +116,8 @@ func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
 		request graph.Request
 		lost    string
 	}{
-		{users, "users cannot be listed: grant application permission User.Read.All, with admin consent"},
-		{groups, "groups cannot be listed: grant application permission GroupMember.Read.All, with admin consent"},
+		{users, "users cannot be listed: " + grant(permitUsers)},
+		{groups, "groups cannot be listed: " + grant(permitGroups)},
 	} {
 		var answer any
 		err := s.client.get(ctx, p.request, &answer)
@@ -142,7 +142,7 @@ func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
 	}
 	info.CredentialExpiry = held.Expires
 	if held.Expires.IsZero() && s.settings.Credential.Kind == ClientSecret {
-		info.Notes = append(info.Notes, "when the client secret ends cannot be read: grant application permission Application.Read.All, or set expiry.at")
+		info.Notes = append(info.Notes, "when the client secret ends cannot be read: grant application permission "+permitApplications+", or set expiry.at")
 	}
 	return info, nil
 }
@@ -150,10 +150,9 @@ func (s *Source) Info(ctx context.Context) (connectors.SourceInfo, error) {
 // applicationNotes proves that the application of the settings exists and
 // describes what reading it will give.
 func (s *Source) applicationNotes(ctx context.Context) ([]string, error) {
-	const grant = "assignments cannot be read: grant application permission Application.Read.All, with admin consent"
 	_, name, err := s.application(ctx)
 	if connectors.ClassOf(err) == connectors.Forbidden {
-		return []string{grant}, nil
+		return []string{"assignments cannot be read: " + grant(permitApplications)}, nil
 	}
 	if err != nil {
 		return nil, err

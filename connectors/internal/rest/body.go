@@ -6,8 +6,11 @@ import (
 )
 
 // chunkBytes is up to where a body is one piece; a larger one grows by pieces of
-// that size, so that no copy of it is held beside it.
-const chunkBytes = 4 << 20
+// pieceBytes, so that no copy of it is held beside it and little room is empty.
+const (
+	chunkBytes = 4 << 20
+	pieceBytes = 1 << 20
+)
 
 // body is the body of an answer, in memory. It needs no closing, and ReadJSON
 // reads it in place. What has been read of it is let go.
@@ -52,7 +55,7 @@ func (b *body) readFrom(r io.Reader, limit int64) error {
 func (b *body) grow() {
 	first := b.chunks[0]
 	if len(b.chunks) > 1 || cap(first) >= chunkBytes {
-		b.chunks = append(b.chunks, make([]byte, 0, chunkBytes))
+		b.chunks = append(b.chunks, make([]byte, 0, pieceBytes))
 		return
 	}
 	b.chunks[0] = append(make([]byte, 0, min(2*cap(first), chunkBytes)), first...)

@@ -37,7 +37,12 @@ func (m *mask) learn(secrets ...string) {
 		if len(secret) < shortestSecret || m.knows(secret) {
 			continue
 		}
-		forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret)}
+		forms := []string{secret, html.EscapeString(secret), strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(secret)}
+		for _, escaped := range []string{url.QueryEscape(secret), url.PathEscape(secret)} {
+			// Not everybody leaves the tilde alone or writes capitals.
+			strict := strings.ReplaceAll(escaped, "~", "%7E")
+			forms = append(forms, escaped, smallHex(escaped), strict, smallHex(strict))
+		}
 		if quoted, err := json.Marshal(secret); err == nil {
 			forms = append(forms, strings.Trim(string(quoted), `"`))
 		}
@@ -52,6 +57,15 @@ func (m *mask) learn(secrets ...string) {
 		}
 		m.mu.Unlock()
 	}
+}
+
+// smallHex writes the percent-encoded bytes of text with small letters.
+func smallHex(text string) string {
+	parts := strings.Split(text, "%")
+	for i, part := range parts[1:] {
+		parts[i+1] = strings.ToLower(part[:2]) + part[2:]
+	}
+	return strings.Join(parts, "%")
 }
 
 func (m *mask) knows(secret string) bool {

@@ -208,12 +208,9 @@ func (a *clientCredentials) problem(ctx context.Context, err error, secret strin
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	hide := newMask()
-	hide.learn(secret)
-	say := func(text string) string { return clip(hide.hide(clean(hide.hide(text))), maxText) }
-
+	say := Redact(secret)
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		return a.refusal(refused, say)
+		return NoToken(refused.Response, refused.Body, "client "+say(a.id), say)
 	}
 	if typed, ok := errors.AsType[*connectors.Error](err); ok {
 		// The token endpoint was or was not reached; either way the request
@@ -228,27 +225,4 @@ func (a *clientCredentials) problem(ctx context.Context, err error, secret strin
 		return out
 	}
 	return connectors.Errorf(connectors.Unauthorized, "the answer of the token endpoint holds no access token: %s", say(plain(err)))
-}
-
-func (a *clientCredentials) refusal(refused *oauth2.RetrieveError, say func(string) string) *connectors.Error {
-	status := refused.Response.StatusCode
-	out := &connectors.Error{Class: connectors.Unauthorized, Code: clip(say(refused.ErrorCode), maxCode)}
-	switch classOf(status) {
-	case connectors.Throttled:
-		out.Class = connectors.Throttled
-		out.RetryAfter, _ = RetryAfter(refused.Response.Header, time.Now())
-	case connectors.Transient:
-		if status >= 400 { // some servers refuse with 200
-			out.Class = connectors.Transient
-		}
-	}
-	text := refused.ErrorDescription
-	if text == "" {
-		text = refused.ErrorCode
-	}
-	if text == "" {
-		text = describe(refused.Response.Header, refused.Body)
-	}
-	out.Err = fmt.Errorf("the token endpoint refused client %s: %s (%s)", say(a.id), say(text), statusText(status))
-	return out
 }
