@@ -48,6 +48,14 @@ race: need-go ## run every test under the race detector (needs a C compiler)
 fuzz: need-go ## fuzz every target for FUZZTIME (10s) each
 	@GO='$(GO)' sh tools/fuzz.sh '$(FUZZTIME)'
 
+.PHONY: nightly
+nightly: need-go ## run what takes hours: long forms of tests, race, fuzz (60s each), soak (10m), vuln
+	@GO='$(GO)' MAKE='$(MAKE)' sh tools/nightly.sh
+
+.PHONY: vuln
+vuln: need-go ## look for known vulnerabilities, where govulncheck and its database can be had
+	@GO='$(GO)' sh tools/vuln.sh
+
 .PHONY: bench
 bench: build ## measure bin/scimsync against local servers: USERS (1000), LATENCY (20ms), RATE (0), RUNS (5), BENCHFLAGS
 	@$(GO) build -buildvcs=false -o bin/scimsync-bench ./cmd/scimsync-bench

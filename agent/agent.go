@@ -91,21 +91,15 @@ type Cycle struct {
 	// configHeld says that the guard holds removals that come from an edit of
 	// the configuration, so that the edit is not taken for accepted yet.
 	configHeld bool
-	// recognized are objects that are ours by their externalId and were not
-	// in the ledger.
-	recognized []ledger.Owned
-	// forgotten are owned objects that are gone on both sides.
-	forgotten []identity.Ref
 	// bound is what the ledger remembers of the target.
 	bound ledger.Binding
-	// reappeared are objects that a listing missed and a question found.
-	reappeared map[identity.Ref]bool
 	// unreadable are objects whose counterpart the target shows in a form
 	// nobody can read, and why.
 	unreadable map[identity.Ref]string
 	// due counts, by kind, the objects that were due.
 	due map[identity.Kind]int
-	// sought are objects for which nobody was found by name.
+	// sought are objects for which nobody was found by name, where the cycle is
+	// about few.
 	sought  map[identity.Ref]bool
 	emptied []emptied
 	// bundles are those that take part, by id.
@@ -283,7 +277,7 @@ func (c *Cycle) restart() error {
 // fresh makes what a comparison notes down.
 func (c *Cycle) fresh() *Cycle {
 	c.due = map[identity.Kind]int{}
-	c.reappeared, c.unreadable, c.sought = map[identity.Ref]bool{}, map[identity.Ref]string{}, map[identity.Ref]bool{}
+	c.unreadable, c.sought = map[identity.Ref]string{}, map[identity.Ref]bool{}
 	return c
 }
 

@@ -22,13 +22,8 @@ type comparison struct {
 	// edited says that the configuration, or what is read of the source, is
 	// not what it was at the last complete cycle.
 	edited, reselected bool
-	// successors take over the accounts of the superseded.
-	successors map[identity.Ref]verdict
-	superseded map[identity.Ref]bool
 	// names are steps that want a name another live object holds.
 	names []nameWant
-	// created are the steps that create groups, which their members join.
-	created map[string]int64
 	// shield says why nobody of the kind may be taken for absent at the source.
 	shield string
 	// referring says that some mapped attribute names another object.
@@ -86,8 +81,6 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 			policy:  a.policy(k, c.profile()),
 			protect: a.protection(k),
 			edited:  edited || reselected, reselected: reselected,
-			successors: map[identity.Ref]verdict{}, superseded: map[identity.Ref]bool{},
-			created: map[string]int64{},
 		}
 		if err := a.classify(ctx, c, k); err != nil {
 			return err
@@ -118,12 +111,12 @@ func (a *Agent) countPresent(ctx context.Context, c *Cycle) error {
 
 // estrange tells what is ours from what only carries the id of something ours.
 func (a *Agent) estrange(ctx context.Context, c *Cycle, k identity.Kind) error {
-	lost, err := c.scratch.Estrange(ctx, k, plan.NamePath(k))
-	if err != nil || len(lost) == 0 {
+	lost, first, err := c.scratch.Estrange(ctx, k, plan.NamePath(k))
+	if err != nil || lost == 0 {
 		return err
 	}
 	c.notes = append(c.notes, fmt.Sprintf("%d of our %s are not at the target any more: it gave their ids to others, such as %s (%s)",
-		len(lost), k.Plural(), lost[0].TargetID, lost[0].Name))
+		lost, k.Plural(), first.TargetID, first.Name))
 	return nil
 }
 
@@ -204,11 +197,10 @@ func (w *comparison) run(ctx context.Context) error {
 // findSuccessors settles first who takes over whose account, so that nothing is
 // planned for the predecessor.
 func (w *comparison) findSuccessors(ctx context.Context) error {
-	contested, err := w.cycle.scratch.Contested(ctx, w.kind)
-	if err != nil {
-		return err
-	}
-	for _, j := range contested {
+	for j, err := range w.cycle.scratch.Contested(ctx, w.kind) {
+		if err != nil {
+			return err
+		}
 		if j.Live != nil {
 			continue
 		}
@@ -216,9 +208,11 @@ func (w *comparison) findSuccessors(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if v.hold == plan.Successor {
-			w.successors[j.Desired.Ref] = v
-			w.superseded[v.predecessor] = true
+		if v.hold != plan.Successor {
+			continue
+		}
+		if err := w.cycle.scratch.Succeed(ctx, j.Desired.Ref, v.predecessor, v.live.TargetID); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -236,18 +230,14 @@ func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 	if why := c.unreadable[d.Ref]; why != "" {
 		return c.scratch.Skip(ctx, d.Ref, d.Name, why, true)
 	}
-	if w.superseded[d.Ref] {
-		return nil
+	if superseded, err := c.scratch.Superseded(ctx, d.Ref); err != nil || superseded {
+		return err
 	}
-	v, decided := w.successors[d.Ref]
-	if !decided {
-		var err error
-		if v, err = w.agent.match(ctx, c, j); err != nil {
-			return err
-		}
+	v, err := w.matched(ctx, j)
+	if err != nil {
+		return err
 	}
 	if v.skip == "" {
-		var err error
 		if v, err = w.agent.claim(ctx, c, d.Ref, v); err != nil {
 			return err
 		}
@@ -273,10 +263,9 @@ func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 		c.counts.vanished[classOf(w.kind)]++
 	}
 	if v.hold == plan.Recognized {
-		c.recognized = append(c.recognized, ledger.Owned{
-			Sync: w.agent.Sync.Name, Ref: d.Ref, Target: w.agent.Sync.Target.Name,
-			TargetID: v.live.TargetID, Origin: ledger.OriginRecognized, Name: d.Name, RecordHash: d.Hash,
-		})
+		if err := c.scratch.Recognize(ctx, d.Ref, v.live.TargetID, d.Name, d.Hash); err != nil {
+			return err
+		}
 	}
 	byConfig := w.edited && j.Owned != nil && j.Owned.RecordHash == d.Hash
 	changes, left, err := w.diff(ctx, o, byConfig)
@@ -294,6 +283,18 @@ func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 	return w.enrol(ctx, d, v, changes)
 }
 
+// matched is match, for an object whose succession is settled already.
+func (w *comparison) matched(ctx context.Context, j ledger.Joined) (verdict, error) {
+	s, err := w.cycle.scratch.SuccessionOf(ctx, j.Desired.Ref)
+	if err != nil {
+		return verdict{}, err
+	}
+	if s != nil {
+		return verdict{hold: plan.Successor, live: &s.Live, predecessor: s.Predecessor}, nil
+	}
+	return w.agent.match(ctx, w.cycle, j)
+}
+
 // put adds the steps of one object.
 func (w *comparison) put(ctx context.Context, ref identity.Ref, changes []identity.Change, byConfig bool) error {
 	adopted := false
@@ -308,9 +309,6 @@ func (w *comparison) put(ctx context.Context, ref identity.Ref, changes []identi
 		seq, err := w.cycle.scratch.PutStep(ctx, step)
 		if err != nil {
 			return err
-		}
-		if change.Op == identity.Create && w.kind == identity.Group {
-			w.created[ref.ID] = seq
 		}
 		if err := w.wantName(ctx, seq, change); err != nil {
 			return err

@@ -122,10 +122,9 @@ func (a *Agent) hold(ctx context.Context, c *Cycle, guard plan.Guard) error {
 	if !guard.Tripped {
 		return nil
 	}
-	held := map[int64]bool{}
 	everything := a.Sync.Guards.OnTrip == configs.Abort
-	// creates are the users who get no account, by source id.
-	creates := map[string]bool{}
+	// lacking says that there are users who get no account.
+	lacking := false
 	for s, err := range c.scratch.Steps(ctx) {
 		if err != nil {
 			return err
@@ -137,73 +136,87 @@ func (a *Agent) hold(ctx context.Context, c *Cycle, guard plan.Guard) error {
 		if rule == "" {
 			continue
 		}
-		held[s.Seq] = true
 		if rule == plan.RuleConfig {
 			c.configHeld = true
 		}
-		if s.Op == identity.Create && s.Ref.Kind == identity.User {
-			creates[s.Ref.ID] = true
-		}
+		lacking = lacking || s.Op == identity.Create && s.Ref.Kind == identity.User
 		if err := c.scratch.HoldStep(ctx, s.Seq, rule); err != nil {
 			return err
 		}
 	}
-	if err := c.holdNames(ctx, held, creates); err != nil {
+	more, err := c.holdNames(ctx)
+	if err != nil || !lacking && !more {
 		return err
 	}
-	return c.holdMembers(ctx, creates)
+	return c.holdMembers(ctx)
 }
 
 // holdNames keeps back what waits for a name that is not given up, and what
-// follows an adoption that does.
-func (c *Cycle) holdNames(ctx context.Context, held map[int64]bool, creates map[string]bool) error {
+// follows an adoption that does. It reports whether some user gets no account
+// thereby.
+func (c *Cycle) holdNames(ctx context.Context) (bool, error) {
+	lacking := false
 	for again := true; again; {
 		again = false
 		for _, m := range c.moves {
-			if !held[m.Holder] || held[m.Step] {
+			holder, err := c.scratch.Step(ctx, m.Holder)
+			if err != nil {
+				return false, err
+			}
+			if holder.Held == "" {
+				continue
+			}
+			s, err := c.scratch.Step(ctx, m.Step)
+			if err != nil {
+				return false, err
+			}
+			if s.Held != "" {
 				continue
 			}
 			again = true
-			s, err := c.scratch.Step(ctx, m.Step)
-			if err != nil {
-				return err
-			}
 			steps := []plan.Step{s}
 			switch {
 			case s.Op == identity.Adopt:
 				if steps, err = c.scratch.StepsOf(ctx, s.Ref); err != nil {
-					return err
+					return false, err
 				}
 			case s.Op == identity.Create && s.Ref.Kind == identity.User:
-				creates[s.Ref.ID] = true
+				lacking = true
 			}
 			for _, s := range steps {
-				if held[s.Seq] {
+				if s.Held != "" {
 					continue
 				}
-				held[s.Seq] = true
 				if err := c.scratch.HoldStep(ctx, s.Seq, plan.RuleDepends); err != nil {
-					return err
+					return false, err
 				}
 			}
 		}
 	}
-	return nil
+	return lacking, nil
 }
 
 // holdMembers keeps back memberships all of which are of people who get no
 // account. Where only some are, those are left out when the step is applied.
-func (c *Cycle) holdMembers(ctx context.Context, creates map[string]bool) error {
-	if len(creates) == 0 {
-		return nil
-	}
+func (c *Cycle) holdMembers(ctx context.Context) error {
 	for s, err := range c.scratch.Steps(ctx) {
 		if err != nil {
 			return err
 		}
-		depends := s.Op == identity.AddMembers && s.Held == "" && !slices.ContainsFunc(s.Members, func(m identity.Member) bool {
-			return m.TargetID != "" || !creates[m.Ref.ID]
-		})
+		if s.Op != identity.AddMembers || s.Held != "" {
+			continue
+		}
+		depends := true
+		for _, m := range s.Members {
+			if depends = m.TargetID == ""; depends {
+				if depends, err = c.scratch.IsHeld(ctx, m.Ref); err != nil {
+					return err
+				}
+			}
+			if !depends {
+				break
+			}
+		}
 		if !depends {
 			continue
 		}

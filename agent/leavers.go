@@ -16,10 +16,19 @@ func (a *Agent) classify(ctx context.Context, c *Cycle, k identity.Kind) error {
 	if k != identity.User || !a.leaversDiffer() {
 		return nil
 	}
-	refs, err := c.scratch.Unclassified(ctx, k)
-	if err != nil || len(refs) == 0 {
-		return err
+	for refs, err := range inParts(c.scratch.Unclassified(ctx, k)) {
+		if err != nil {
+			return err
+		}
+		if err := a.askWhy(ctx, c, k, refs); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// askWhy asks the source why some objects are missing.
+func (a *Agent) askWhy(ctx context.Context, c *Cycle, k identity.Kind, refs []identity.Ref) error {
 	query := connectors.Query{Kinds: []identity.Kind{k}, Fields: a.Fields}
 	for _, ref := range refs {
 		query.Only = append(query.Only, connectors.Key{Kind: k, ID: ref.ID})
@@ -44,7 +53,9 @@ func (a *Agent) classify(ctx context.Context, c *Cycle, k identity.Kind) error {
 	for _, ref := range refs {
 		if _, answered := answers[ref]; !answered {
 			// It exists after all: the listing missed it.
-			c.reappeared[ref] = true
+			if err := c.scratch.Reappear(ctx, ref); err != nil {
+				return err
+			}
 		}
 	}
 	return a.Ledger.Mirror(a.Sync.Source.Name).SetAllGone(ctx, answers)
@@ -71,8 +82,8 @@ func (a *Agent) whyGone(ctx context.Context, ref identity.Ref) (identity.Cause, 
 func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
 	c, ref := w.cycle, j.Owned.Ref
 	c.counts.see(w.kind, j.Live != nil, false)
-	if w.superseded[ref] {
-		return nil
+	if superseded, err := c.scratch.Superseded(ctx, ref); err != nil || superseded {
+		return err
 	}
 	if isBundle(ref) {
 		return w.unbundle(ctx, j)
@@ -82,7 +93,10 @@ func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
 	if why := c.unreadable[ref]; why != "" {
 		return c.scratch.Skip(ctx, ref, name, why, true)
 	}
-	if c.reappeared[ref] {
+	if reappeared, err := c.scratch.Reappeared(ctx, ref); err != nil || reappeared {
+		if err != nil {
+			return err
+		}
 		return c.scratch.Skip(ctx, ref, name, "the listing of the source missed it, but it exists there", true)
 	}
 	if w.shield != "" && !outOfScope {
@@ -113,7 +127,9 @@ func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
 		return err
 	}
 	if j.Live == nil && !outOfScope {
-		c.forgotten = append(c.forgotten, ref)
+		if err := c.scratch.Forget(ctx, ref); err != nil {
+			return err
+		}
 	}
 	if left != "" {
 		if err := c.scratch.Skip(ctx, ref, name, left, false); err != nil {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"iter"
 
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/plan"
@@ -55,12 +56,22 @@ func (w *comparison) members(ctx context.Context) error {
 	})
 }
 
+// crowd is up to how many members one step has: whatever the size of a group, a
+// step fits into memory.
+const crowd = 5_000
+
 // join plans the memberships that are wanting. Those of a group that this plan
-// creates go into its create step.
+// creates go into its create step, but for what is more than a crowd.
 func (w *comparison) join(ctx context.Context) error {
-	return groupwise(w.cycle.scratch.Joiners(ctx), func(first ledger.TeamMember, members []identity.Member) error {
-		if seq, ok := w.created[first.Group.ID]; ok {
-			return w.cycle.scratch.SetStepMembers(ctx, seq, members)
+	return groupwise(w.cycle.scratch.Joiners(ctx), func(part int, first ledger.TeamMember, members []identity.Member) error {
+		if first.Target == "" && part == 0 {
+			seq, err := w.cycle.scratch.Creates(ctx, first.Group)
+			if err != nil {
+				return err
+			}
+			if seq != 0 {
+				return w.cycle.scratch.SetStepMembers(ctx, seq, members)
+			}
 		}
 		return w.memberStep(ctx, identity.AddMembers, first, members, false)
 	})
@@ -70,13 +81,19 @@ func (w *comparison) join(ctx context.Context) error {
 // configuration takes away are steps of their own.
 func (w *comparison) depart(ctx context.Context) error {
 	c := w.cycle
-	return groupwise(c.scratch.Departed(ctx), func(first ledger.TeamMember, members []identity.Member) error {
-		wanted, err := c.scratch.CountWanted(ctx, first.Group.ID)
-		if err != nil {
-			return err
+	empty := false
+	return groupwise(c.scratch.Departed(ctx), func(part int, first ledger.TeamMember, members []identity.Member) error {
+		if part == 0 {
+			wanted, err := c.scratch.CountWanted(ctx, first.Group.ID)
+			if err != nil {
+				return err
+			}
+			if empty = wanted == 0; empty {
+				c.emptied = append(c.emptied, emptied{group: first.Group, name: first.Name})
+			}
 		}
-		if wanted == 0 {
-			c.emptied = append(c.emptied, emptied{first.Group, first.Name, len(members)})
+		if empty {
+			c.emptied[len(c.emptied)-1].size += len(members)
 		}
 		edited, rest, err := w.byConfig(ctx, first.Group, members)
 		if err != nil {
@@ -106,12 +123,12 @@ func (w *comparison) byConfig(ctx context.Context, group identity.Ref, members [
 	if !w.edited || w.agent.Sync.Groups.Nested == configs.Flatten {
 		return nil, members, nil
 	}
-	nested, err := w.cycle.scratch.NestedMembers(ctx, group.ID)
-	if err != nil {
-		return nil, nil, err
-	}
 	for _, m := range members {
-		if nested[m.Ref.ID] {
+		nested, err := w.cycle.scratch.Nests(ctx, group.ID, m.Ref.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		if nested {
 			edited = append(edited, m)
 		} else {
 			rest = append(rest, m)
@@ -138,23 +155,19 @@ func (w *comparison) memberStep(ctx context.Context, op identity.Op, t ledger.Te
 // show, so that a reader knows why nobody is removed from them, or added.
 func (w *comparison) nameIncomplete(ctx context.Context) error {
 	scratch := w.cycle.scratch
-	incomplete, err := scratch.Incomplete(ctx)
+	err := w.nameTeams(ctx, scratch.Incomplete(ctx), "its members at the source are not completely known; nobody is removed")
 	if err != nil {
 		return err
 	}
-	if err := w.nameTeams(ctx, incomplete, "its members at the source are not completely known; nobody is removed"); err != nil {
-		return err
-	}
-	unreadable, err := scratch.Unreadable(ctx)
-	if err != nil {
-		return err
-	}
-	return w.nameTeams(ctx, unreadable, "the target did not show its members; nobody is added or removed")
+	return w.nameTeams(ctx, scratch.Unreadable(ctx), "the target did not show its members; nobody is added or removed")
 }
 
-func (w *comparison) nameTeams(ctx context.Context, refs []identity.Ref, why string) error {
+func (w *comparison) nameTeams(ctx context.Context, refs iter.Seq2[identity.Ref, error], why string) error {
 	mirror := w.agent.Ledger.Mirror(w.agent.Sync.Source.Name)
-	for _, ref := range refs {
+	for ref, err := range refs {
+		if err != nil {
+			return err
+		}
 		m, found, err := mirror.Record(ctx, ref)
 		if err != nil {
 			return err
@@ -175,28 +188,31 @@ func (w *comparison) nameTeams(ctx context.Context, refs []identity.Ref, why str
 	return nil
 }
 
-// groupwise collects the members of one group after another.
-func groupwise(rows func(func(ledger.TeamMember, error) bool), each func(first ledger.TeamMember, members []identity.Member) error) error {
+// groupwise collects the members of one group after another, a crowd at a time.
+// Each is told which part of its group it gets, from 0.
+func groupwise(rows func(func(ledger.TeamMember, error) bool), each func(part int, first ledger.TeamMember, members []identity.Member) error) error {
 	var first ledger.TeamMember
 	var members []identity.Member
+	part := 0
 	flush := func() error {
 		if len(members) == 0 {
 			return nil
 		}
-		return each(first, members)
+		err := each(part, first, members)
+		part, members = part+1, nil
+		return err
 	}
 	for row, err := range rows {
 		if err != nil {
 			return err
 		}
-		if len(members) > 0 && row.Group != first.Group {
+		if other := row.Group != first.Group; other || len(members) == crowd {
 			if err := flush(); err != nil {
 				return err
 			}
-			members = nil
-		}
-		if len(members) == 0 {
-			first = row
+			if other {
+				first, part = row, 0
+			}
 		}
 		members = append(members, row.Member)
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -59,14 +60,18 @@ const lookups = 16
 // lookUpAll finds each object on its own: what is owned by its id, the rest by
 // its keys.
 func (a *Agent) lookUpAll(ctx context.Context, c *Cycle, k identity.Kind) error {
-	questions, err := c.questions(ctx, k, a.matchPaths(k))
-	if err != nil {
-		return err
+	for questions, err := range inParts(c.questions(ctx, k, a.matchPaths(k))) {
+		if err != nil {
+			return err
+		}
+		if c.extent == selected {
+			questions = c.frugal(questions)
+		}
+		if err := a.ask(ctx, c, k, questions); err != nil {
+			return err
+		}
 	}
-	if c.extent == selected {
-		questions = c.frugal(questions)
-	}
-	return a.ask(ctx, c, k, questions)
+	return nil
 }
 
 // frugal leaves out the externalId of what is not ours yet, where the name is asked
@@ -93,15 +98,23 @@ func (a *Agent) lookUpMissing(ctx context.Context, c *Cycle, k identity.Kind) er
 		return err
 	}
 	limit := max(a.Sync.Guards.Floor, owned/2)
-	missing, err := c.scratch.Missing(ctx, k, limit+1)
-	if err != nil || len(missing) == 0 || len(missing) > limit {
+	n, err := c.scratch.HowManyMissing(ctx, k, limit+1)
+	if err != nil || n == 0 || n > limit {
 		return err
 	}
-	questions := make([]question, len(missing))
-	for i, m := range missing {
-		questions[i] = question{ref: m.Ref, matches: []connectors.Match{{Path: "id", Value: m.TargetID}}, left: m.Left}
+	for missing, err := range inParts(c.scratch.Missing(ctx, k)) {
+		if err != nil {
+			return err
+		}
+		questions := make([]question, len(missing))
+		for i, m := range missing {
+			questions[i] = question{ref: m.Ref, matches: []connectors.Match{{Path: "id", Value: m.TargetID}}, left: m.Left}
+		}
+		if err := a.ask(ctx, c, k, questions); err != nil {
+			return err
+		}
 	}
-	return a.ask(ctx, c, k, questions)
+	return nil
 }
 
 // question is one object to look up.
@@ -130,7 +143,7 @@ func (a *Agent) ask(ctx context.Context, c *Cycle, k identity.Kind, questions []
 			if q.holder && connectors.ClassOf(err) == connectors.Unsupported {
 				return nil // the target will refuse a name that is taken
 			}
-			if err == nil && len(entries) == 0 {
+			if err == nil && len(entries) == 0 && c.narrow() {
 				sought.add(q)
 			}
 			if connectors.ClassOf(err) == connectors.Rejected && unreadable.add(q.ref, err) <= a.Sync.Guards.Floor {
@@ -240,25 +253,27 @@ func (a *Agent) lookUp(ctx context.Context, c *Cycle, k identity.Kind, matches [
 	return nil, nameless
 }
 
-// questions returns, per object, the keys to look it up by.
-func (c *Cycle) questions(ctx context.Context, k identity.Kind, by []string) ([]question, error) {
-	var out []question
-	for j, err := range c.scratch.Objects(ctx, k) {
-		if err != nil {
-			return nil, err
+// questions yields, per object, the keys to look it up by.
+func (c *Cycle) questions(ctx context.Context, k identity.Kind, by []string) iter.Seq2[question, error] {
+	return func(yield func(question, error) bool) {
+		for j, err := range c.scratch.Objects(ctx, k) {
+			if err == nil && c.narrow() && j.Desired.State == ledger.Shielded {
+				continue // nothing is done about it, wherever it is
+			}
+			if !yield(question{ref: j.Desired.Ref, matches: matchesOf(j, by)}, err) || err != nil {
+				return
+			}
 		}
-		if c.narrow() && j.Desired.State == ledger.Shielded {
-			continue // nothing is done about it, wherever it is
+		for j, err := range c.scratch.Leavers(ctx, k) {
+			if err != nil {
+				yield(question{}, err)
+				return
+			}
+			if !yield(question{ref: j.Owned.Ref, matches: matchesOf(j, nil)}, nil) {
+				return
+			}
 		}
-		out = append(out, question{ref: j.Desired.Ref, matches: matchesOf(j, by)})
 	}
-	for j, err := range c.scratch.Leavers(ctx, k) {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, question{ref: j.Owned.Ref, matches: matchesOf(j, nil)})
-	}
-	return out, nil
 }
 
 func matchesOf(j ledger.Joined, by []string) []connectors.Match {

@@ -48,9 +48,7 @@ func (a *Agent) read(ctx context.Context, c *Cycle, o Options) error {
 	}
 	query := connectors.Query{Kinds: reach.kinds, Links: reach.links, Fields: a.Fields, From: begin.from}
 	if mirrored && mark.Selection == a.Sync.Source.Selection && mark.Fields == key {
-		if query.Known, err = mirror.Known(ctx); err != nil {
-			return err
-		}
+		query.Known = mirror.Known(ctx)
 	}
 	read, err := a.readInto(ctx, mirror, query, reach)
 	if query.From != "" && connectors.ClassOf(err) == connectors.Expired {

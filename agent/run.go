@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/scimsync/scimsync/agent/apply"
 	"github.com/scimsync/scimsync/agent/ledger"
@@ -122,18 +123,55 @@ func (c *Cycle) settleOwnership(ctx context.Context) error {
 		return nil
 	}
 	now := c.agent.Now()
-	for i := range c.recognized {
-		c.recognized[i].Since = now
-	}
-	if len(c.recognized) > 0 {
-		if err := c.agent.Ledger.Own(ctx, c.recognized...); err != nil {
+	for recognized, err := range inParts(c.scratch.Recognized(ctx)) {
+		if err != nil {
+			return err
+		}
+		for i := range recognized {
+			recognized[i].Since = now
+		}
+		if err := c.agent.Ledger.Own(ctx, recognized...); err != nil {
 			return err
 		}
 	}
-	if len(c.forgotten) == 0 || guard.Has(plan.RuleVanished) {
+	if guard.Has(plan.RuleVanished) {
 		return nil
 	}
-	return c.agent.Ledger.Disown(ctx, c.agent.Sync.Name, c.forgotten...)
+	for forgotten, err := range inParts(c.scratch.Forgotten(ctx)) {
+		if err != nil {
+			return err
+		}
+		if err := c.agent.Ledger.Disown(ctx, c.agent.Sync.Name, forgotten...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part is how much of what may be as large as the directory is held at a time.
+const part = 1_000
+
+// inParts cuts a sequence into parts. A part is valid until the next one.
+func inParts[T any](all iter.Seq2[T, error]) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		var some []T
+		for one, err := range all {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if some = append(some, one); len(some) < part {
+				continue
+			}
+			if !yield(some, nil) {
+				return
+			}
+			some = some[:0]
+		}
+		if len(some) > 0 {
+			yield(some, nil)
+		}
+	}
 }
 
 // end writes down how the run ended.
@@ -175,13 +213,7 @@ func (c *Cycle) finish(ctx context.Context) error {
 	if err := remember(ctx); err != nil {
 		return err
 	}
-	held, err := c.held()
-	if err != nil {
-		return err
-	}
-	return a.Ledger.UpdateHeld(ctx, a.Sync.Name, held, func(ref identity.Ref) (bool, error) {
-		return c.scratch.Compared(ctx, ref)
-	})
+	return c.scratch.KeepHeld(ctx, a.Now())
 }
 
 // Word says in one word how a run ended, for the ledger and for status.
@@ -208,32 +240,6 @@ func (r Result) Word(failure error) string {
 // Partial reports whether something that should have been done was not.
 func (r Result) Partial() bool {
 	return r.Report.Failed+r.Report.NotKept+r.Report.NotTried+r.Undecided > 0 || r.Short
-}
-
-// held lists what the guards keep back, memberships one by one.
-func (c *Cycle) held() ([]ledger.Held, error) {
-	var out []ledger.Held
-	for s, err := range c.Plan.Steps {
-		if err != nil {
-			return nil, err
-		}
-		if s.Held == "" {
-			continue
-		}
-		h := ledger.Held{
-			Sync: c.agent.Sync.Name, Op: s.Op, Ref: s.Ref, TargetID: s.TargetID, Name: s.Name,
-			Rule: string(s.Held), Since: c.agent.Now(),
-		}
-		if s.Op != identity.RemoveMembers && s.Op != identity.AddMembers {
-			out = append(out, h)
-			continue
-		}
-		for _, m := range s.Members {
-			h.Member = m.Ref.ID
-			out = append(out, h)
-		}
-	}
-	return out, nil
 }
 
 // binding binds the sync to its target; after a complete cycle also to the

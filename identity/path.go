@@ -55,7 +55,9 @@ func ParsePath(text string) (Path, error) {
 		if rest[0] != '.' {
 			return Path{}, fmt.Errorf("%q: expected .sub-attribute after the filter", text)
 		}
-		p.Sub = rest[1:]
+		if p.Sub = rest[1:]; p.Sub == "" {
+			return Path{}, fmt.Errorf("%q: nothing follows the dot", text)
+		}
 	} else {
 		p.Attribute, p.Sub, _ = strings.Cut(rest, ".")
 		if strings.HasSuffix(rest, ".") {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs every fuzz target of the module for a time: fuzz.sh 10s
-# Go fuzzes one target of one package at a time, hence the loop.
+# Go fuzzes one target of one package at a time, hence the loop. The first time, it
+# compiles everything instrumented, the Graph SDK for ten minutes.
 set -eu
 
 for_each=${1:-10s}

@@ -52,8 +52,10 @@ type Engine struct {
 }
 
 const (
-	// chunk is how many intents are committed together.
+	// chunk is how many intents are committed together, and crowd how many
+	// members they may have: what is in flight is held in memory.
 	chunk = 256
+	crowd = 10_000
 	// settleEvery is how many outcomes are committed together: with the
 	// intents, at most one fsync per ten writes.
 	settleEvery = 32
@@ -107,6 +109,7 @@ type run struct {
 
 func (r *run) place(ctx context.Context, place plan.Place) error {
 	var batch []plan.Step
+	members := 0
 	for s, err := range r.Scratch.StepsAt(context.WithoutCancel(ctx), place) {
 		if err != nil {
 			return err
@@ -114,11 +117,12 @@ func (r *run) place(ctx context.Context, place plan.Place) error {
 		if s.Held != "" || s.Outcome != "" {
 			continue
 		}
-		if batch = append(batch, s); len(batch) == chunk {
+		members += len(s.Members)
+		if batch = append(batch, s); len(batch) == chunk || members >= crowd {
 			if err := r.batch(ctx, batch); err != nil {
 				return err
 			}
-			batch = nil
+			batch, members = nil, 0
 		}
 	}
 	return r.batch(ctx, batch)
@@ -218,6 +222,7 @@ func (r *run) prepare(ctx context.Context, steps []plan.Step) ([]*job, error) {
 	adopting := map[identity.Ref]bool{}
 	for _, s := range steps {
 		j := &job{step: s, change: s.Change}
+		j.step.Members = nil // the change has them
 		why, err := r.fill(ctx, j, adopting[s.Ref])
 		if err != nil {
 			return nil, err

@@ -111,19 +111,24 @@ func killAt(t *testing.T, path, work, point string, before func()) {
 
 func TestKilledWhileMigrating(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "scimsync.db")
-	killAt(t, path, "open", "migrate.after", nil)
-	l, err := Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
+	for _, point := range []string{migrating + BeforeWrite, migrating + InsideWrite, migrating + AfterWrite} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "scimsync.db")
+			killAt(t, path, "open", point, nil)
+			l, err := Open(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			read(t, l.Mirror("src"), full("1"), small()...)
+		})
 	}
-	defer l.Close()
-	read(t, l.Mirror("src"), full("1"), small()...)
 }
 
 func TestKilledWhileCommitting(t *testing.T) {
 	t.Parallel()
-	for point, kept := range map[string]bool{"commit.before": false, "commit.inside": false, "commit.after": true} {
+	for point, kept := range map[string]bool{"commit the read of src, before": false, "commit the read of src, inside": false, "commit the read of src, after": true} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			l := open(t)
@@ -154,8 +159,8 @@ func TestKilledWhileJournaling(t *testing.T) {
 		open    int
 		settled bool
 	}{
-		"intend.before": {0, false}, "intend.inside": {0, false}, "intend.after": {2, false},
-		"settle.before": {2, false}, "settle.inside": {2, false}, "settle.after": {1, true},
+		"journal intents, before": {0, false}, "journal intents, inside": {0, false}, "journal intents, after": {2, false},
+		"journal outcomes, before": {2, false}, "journal outcomes, inside": {2, false}, "journal outcomes, after": {1, true},
 	} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()

@@ -41,77 +41,58 @@ func (h Held) Decided(at time.Time) Decision {
 	return h.Decision
 }
 
-type heldKey struct {
-	op     identity.Op
-	ref    identity.Ref
-	member string
-}
+// The statements of KeepHeld. ?1 is the sync; ?2 the time, or 0 where the plan was
+// about everything.
+const (
+	heldKeep = `INSERT INTO main.held (sync, op, kind, source_id, member_id, target_id, name, rule, since, decision, until)
+		SELECT ?1, op, kind, source_id, member_id, target_id, name, rule, ?2, '', 0 FROM temp.held_now WHERE true
+		ON CONFLICT (sync, op, kind, source_id, member_id) DO UPDATE SET
+		  target_id = excluded.target_id, name = excluded.name, rule = excluded.rule`
+	heldDrop = `DELETE FROM main.held WHERE sync = ?1
+		AND NOT EXISTS (SELECT 1 FROM temp.held_now n
+		  WHERE n.op = held.op AND n.kind = held.kind AND n.source_id = held.source_id AND n.member_id = held.member_id)
+		AND (?2 = 0 OR EXISTS (SELECT 1 FROM temp.selected x WHERE x.kind = held.kind AND x.source_id = held.source_id)
+		  OR EXISTS (SELECT 1 FROM temp.team t WHERE held.kind = 'group' AND t.source_id = held.source_id))`
+)
 
-func (h Held) key() heldKey { return heldKey{h.Op, h.Ref, h.Member} }
-
-// ReplaceHeld makes held what the guards of a cycle keep back now. What was held
-// before keeps Since and the decision; what is not wanted any more is dropped.
-// A zero Since of a new one is now.
-func (l *Ledger) ReplaceHeld(ctx context.Context, sync string, held []Held) error {
-	return l.UpdateHeld(ctx, sync, held, func(identity.Ref) (bool, error) { return true, nil })
-}
-
-// UpdateHeld is ReplaceHeld for a cycle that has looked at some objects only:
-// what is held of the others stays.
-func (l *Ledger) UpdateHeld(ctx context.Context, sync string, held []Held, about func(identity.Ref) (bool, error)) error {
-	return l.write(ctx, "keep held removals", func(t *tx) error {
-		wanted := make(map[heldKey]bool, len(held))
-		for _, h := range held {
-			wanted[h.key()] = true
-			if h.Since.IsZero() {
-				h.Since = time.Now()
-			}
-			if _, err := t.exec(ctx, `
-				INSERT INTO held (sync, op, kind, source_id, member_id, target_id, name, rule, since, decision, until)
-				VALUES (?,?,?,?,?,?,?,?,?,'',0)
-				ON CONFLICT (sync, op, kind, source_id, member_id) DO UPDATE SET
-				  target_id = excluded.target_id, name = excluded.name, rule = excluded.rule`,
-				sync, h.Op, h.Ref.Kind, h.Ref.ID, h.Member, h.TargetID, h.Name, h.Rule, millis(h.Since)); err != nil {
-				return err
-			}
-		}
-		unwanted, err := unwantedHeld(ctx, t, sync, wanted)
-		if err != nil {
+// KeepHeld makes held what the steps of the plan are held for now, memberships one
+// by one. What was held before keeps Since and the decision; what is not wanted any
+// more is dropped, as far as the plan has looked at it.
+func (w *Workspace) KeepHeld(ctx context.Context, now time.Time) error {
+	err := w.Load(ctx, func() error {
+		if err := w.exec(ctx, `DELETE FROM temp.held_now`); err != nil {
 			return err
 		}
-		for _, k := range unwanted {
-			if ok, err := about(k.ref); err != nil || !ok {
-				if err != nil {
-					return err
-				}
+		for s, err := range w.Steps(ctx) {
+			if err != nil {
+				return err
+			}
+			if s.Held == "" {
 				continue
 			}
-			if _, err := t.exec(ctx, `DELETE FROM held WHERE sync = ? AND op = ? AND kind = ? AND source_id = ? AND member_id = ?`,
-				sync, k.op, k.ref.Kind, k.ref.ID, k.member); err != nil {
-				return err
+			members := []identity.Member{{}}
+			if s.Op == identity.AddMembers || s.Op == identity.RemoveMembers {
+				members = s.Members
+			}
+			for _, m := range members {
+				if err := w.exec(ctx, `INSERT OR REPLACE INTO temp.held_now VALUES (?,?,?,?,?,?,?)`,
+					s.Op, s.Ref.Kind, s.Ref.ID, m.Ref.ID, s.TargetID, s.Name, s.Held); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
-}
-
-func unwantedHeld(ctx context.Context, t *tx, sync string, wanted map[heldKey]bool) ([]heldKey, error) {
-	rows, err := t.query(ctx, `SELECT op, kind, source_id, member_id FROM held WHERE sync = ?`, sync)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer rows.Close()
-	var out []heldKey
-	for rows.Next() {
-		var k heldKey
-		if err := rows.Scan(&k.op, &k.ref.Kind, &k.ref.ID, &k.member); err != nil {
-			return nil, err
+	return w.ledger.writeOn(ctx, w.conn, "keep held removals", func(t *tx) error {
+		if _, err := t.exec(ctx, heldKeep, w.sync, millis(now)); err != nil {
+			return err
 		}
-		if !wanted[k] {
-			out = append(out, k)
-		}
-	}
-	return out, rows.Err()
+		_, err := t.exec(ctx, heldDrop, w.sync, w.partial)
+		return err
+	})
 }
 
 // Held returns what is held for a sync, by operation and object.

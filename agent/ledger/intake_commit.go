@@ -25,7 +25,6 @@ func (in *Intake) Commit(ctx context.Context, cp Checkpoint, syncs []string) (Su
 		}
 	}
 	l := in.mirror.l
-	l.fail("commit.before")
 	var summary Summary
 	err := l.writeOn(ctx, in.conn, "commit the read of "+in.mirror.source, func(t *tx) error {
 		c := commit{in: in, tx: t, cp: cp, at: millis(cp.At)}
@@ -43,13 +42,11 @@ func (in *Intake) Commit(ctx context.Context, cp Checkpoint, syncs []string) (Su
 		if summary, err = c.summary(ctx); err != nil {
 			return err
 		}
-		l.fail("commit.inside")
 		return nil
 	})
 	if err != nil {
 		return Summary{}, err
 	}
-	l.fail("commit.after")
 	return summary, nil
 }
 

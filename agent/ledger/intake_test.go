@@ -37,10 +37,7 @@ func TestFirstRead(t *testing.T) {
 		t.Errorf("group: %+v", g)
 	}
 	same(t, "dirty", dirtied(t, l), []string{"user:a", "user:b", "group:g"})
-	known, err := m.Known(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	known := m.Known(t.Context())
 	if version, ok := known(group("g")); version != "1" || !ok {
 		t.Errorf("known(g) = %q, %v", version, ok)
 	}
@@ -82,9 +79,7 @@ func TestUnknownLinksStayUnknownUntilReadWhole(t *testing.T) {
 	if g := look(t, m).Objects[group("g")]; g.LinksState != LinksUnknown {
 		t.Errorf("after unchanged: %s", g.LinksState)
 	}
-	if known, err := m.Known(t.Context()); err != nil {
-		t.Fatal(err)
-	} else if _, ok := known(group("g")); ok {
+	if _, ok := m.Known(t.Context())(group("g")); ok {
 		t.Error("a group with unknown links is known")
 	}
 	dirtied(t, l)
@@ -101,11 +96,7 @@ func TestVersions(t *testing.T) {
 	read(t, m, full("1"), small()...)
 	known := func(want string, ok bool) {
 		t.Helper()
-		f, err := m.Known(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, known := f(group("g")); got != want || known != ok {
+		if got, known := m.Known(t.Context())(group("g")); got != want || known != ok {
 			t.Errorf("known: %q, %v, want %q, %v", got, known, want, ok)
 		}
 	}

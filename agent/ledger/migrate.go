@@ -3,12 +3,14 @@ package ledger
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
 
 	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
 )
 
 //go:embed migrations/*.sql
@@ -26,7 +28,11 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	case have > latest:
 		return l.versionError(have, latest)
 	}
+	l.fail(migrating + BeforeWrite)
 	err = alone(ctx, l.path, func() error {
+		if err := l.watchCommits(ctx, func() { l.fail(migrating + InsideWrite) }); err != nil {
+			return l.wrap(ctx, "migrate", err)
+		}
 		files, err := fs.Sub(migrations, "migrations")
 		if err != nil {
 			return err
@@ -36,12 +42,37 @@ func (l *Ledger) migrate(ctx context.Context) error {
 			return err
 		}
 		_, err = provider.Up(ctx)
+		err = errors.Join(err, l.watchCommits(ctx, nil))
 		return l.wrap(ctx, fmt.Sprintf("migrate from schema %d to %d", have, latest), err)
 	})
 	if err == nil {
-		l.fail("migrate.after")
+		l.fail(migrating + AfterWrite)
 	}
 	return err
+}
+
+// migrating is what the failpoints call the migration.
+const migrating = "migrate"
+
+// watchCommits lets the failpoint see every COMMIT of the connection that
+// migrates, which goose does not show; nil ends that.
+func (l *Ledger) watchCommits(ctx context.Context, see func()) error {
+	conn, err := l.writer.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(driver any) error {
+		hooks, ok := driver.(sqlite.HookRegisterer)
+		switch {
+		case !ok: // then only the tests miss something
+		case see == nil:
+			hooks.RegisterCommitHook(nil)
+		default:
+			hooks.RegisterCommitHook(func() int32 { see(); return 0 })
+		}
+		return nil
+	})
 }
 
 // versions returns the schema version of the file, 0 for none, and the newest

@@ -92,34 +92,21 @@ func (m *Mirror) Bookmark(ctx context.Context) (Bookmark, bool, error) {
 
 // Known returns, for connectors.Query.Known, the version at which the links of
 // a group were last complete. A group without a version is not known: its
-// source cannot tell whether it changed.
-func (m *Mirror) Known(ctx context.Context) (func(identity.Ref) (string, bool), error) {
-	versions := map[string]string{}
-	rows, err := m.l.db.QueryContext(ctx, `
-		SELECT id, links_version FROM mirror_object
-		WHERE source = ? AND kind = ? AND state = ? AND links_state = ? AND links_version <> ''`,
-		m.source, identity.Group, StatePresent, LinksComplete)
-	if err != nil {
-		return nil, m.l.wrap(ctx, "read known groups of "+m.source, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id, version string
-		if err := rows.Scan(&id, &version); err != nil {
-			return nil, m.l.wrap(ctx, "read known groups of "+m.source, err)
-		}
-		versions[id] = version
-	}
-	if err := rows.Err(); err != nil {
-		return nil, m.l.wrap(ctx, "read known groups of "+m.source, err)
-	}
+// source cannot tell whether it changed. Nor is one that cannot be looked up: its
+// members are then read, or the read fails for the same reason. It may be called
+// by several goroutines, and until ctx ends.
+func (m *Mirror) Known(ctx context.Context) func(identity.Ref) (string, bool) {
 	return func(ref identity.Ref) (string, bool) {
 		if ref.Kind != identity.Group {
 			return "", false
 		}
-		version, ok := versions[ref.ID]
-		return version, ok
-	}, nil
+		var version string
+		known, err := found(m.l.db.QueryRowContext(ctx, `
+			SELECT links_version FROM mirror_object
+			WHERE source = ? AND kind = ? AND id = ? AND state = ? AND links_state = ? AND links_version <> ''`,
+			m.source, identity.Group, ref.ID, StatePresent, LinksComplete).Scan(&version))
+		return version, known && err == nil
+	}
 }
 
 const mirrorColumns = `id, version, hash, fields, state, why, since, links_state, links_why`

@@ -143,15 +143,30 @@ func TestHeld(t *testing.T) {
 		}
 		return held
 	}
+	keep := func(sync string, held ...Held) {
+		t.Helper()
+		w, err := l.NewWorkspace(t.Context(), sync, "source", "target")
+		must(t, err)
+		since := noon()
+		for _, h := range held {
+			s := plan.Step{Held: plan.Rule(h.Rule), Change: identity.Change{Op: h.Op, Ref: h.Ref, TargetID: h.TargetID, Name: h.Name}}
+			if h.Member != "" {
+				s.Members = []identity.Member{{Ref: user(h.Member)}}
+			}
+			_, err := w.PutStep(t.Context(), s)
+			must(t, err)
+			since = h.Since
+		}
+		_, err = w.PutStep(t.Context(), plan.Step{Change: identity.Change{Op: identity.Deactivate, Ref: user("free")}})
+		must(t, err)
+		must(t, w.KeepHeld(t.Context(), since))
+		must(t, w.Close())
+	}
 	replace := func(held ...Held) {
 		t.Helper()
-		if err := l.ReplaceHeld(t.Context(), "sync", held); err != nil {
-			t.Fatal(err)
-		}
+		keep("sync", held...)
 	}
-	if err := l.ReplaceHeld(t.Context(), "other", []Held{one}); err != nil {
-		t.Fatal(err)
-	}
+	keep("other", one)
 	replace(one, member)
 	shown := list()
 	same(t, "held", shown, []Held{one, member})

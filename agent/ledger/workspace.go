@@ -24,6 +24,10 @@ type Workspace struct {
 	// partial says that the plan is about selected objects only.
 	partial bool
 	stmts   map[string]*sql.Stmt
+	// nestedOf is the group whose inner members are in temp.nested.
+	nestedOf string
+	// successions counts what was noted by Succeed.
+	successions int
 }
 
 const workspaceSchema = `
@@ -89,7 +93,7 @@ func (l *Ledger) NewWorkspace(ctx context.Context, sync, source, target string) 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.ExecContext(ctx, workspaceSchema); err != nil {
+	if _, err := conn.ExecContext(ctx, workspaceSchema+notesSchema); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("scratch tables: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/scimsync/scimsync/agent/plan"
@@ -92,27 +93,20 @@ func (w *Workspace) LeftSince(ctx context.Context, ref identity.Ref, now time.Ti
 	})
 }
 
-// Unclassified returns the owned objects that a complete read did not show and
-// of which nobody has asked the source yet why.
-func (w *Workspace) Unclassified(ctx context.Context, k identity.Kind) ([]identity.Ref, error) {
-	rows, err := w.query(ctx, `SELECT o.source_id FROM main.owned o
-		JOIN main.mirror_object m ON m.source = ? AND m.kind = o.kind AND m.id = o.source_id AND m.state = 'gone' AND m.why = ''
-		WHERE o.sync = ? AND o.kind = ?
-		  AND (? = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = o.kind AND s.source_id = o.source_id))
-		ORDER BY o.source_id`, w.source, w.sync, k, w.partial)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []identity.Ref
-	for rows.Next() {
-		ref := identity.Ref{Kind: k}
-		if err := rows.Scan(&ref.ID); err != nil {
-			return nil, err
+// Unclassified yields the owned objects that a complete read did not show and
+// of which nobody has asked the source yet why, by source id.
+func (w *Workspace) Unclassified(ctx context.Context, k identity.Kind) iter.Seq2[identity.Ref, error] {
+	return batches(func(after string) ([]identity.Ref, string, error) {
+		ids, err := w.strings(ctx, `SELECT o.source_id FROM main.owned o
+			CROSS JOIN main.mirror_object m ON m.source = ? AND m.kind = o.kind AND m.id = o.source_id AND m.state = 'gone' AND m.why = ''
+			WHERE o.sync = ? AND o.kind = ? AND o.source_id > ?
+			  AND (? = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = o.kind AND s.source_id = o.source_id))
+			ORDER BY o.source_id LIMIT ?`, w.source, w.sync, k, after, w.partial, batch)
+		if err != nil || len(ids) == 0 {
+			return nil, "", err
 		}
-		out = append(out, ref)
-	}
-	return out, rows.Err()
+		return refsOf(k, ids), ids[len(ids)-1], nil
+	})
 }
 
 // Account is a user's counterpart at the target.

@@ -197,26 +197,66 @@ func (w *Workspace) ClaimOwned(ctx context.Context, k identity.Kind) error {
 // ShieldDuplicates shields the active objects of the kind that want one and the
 // same value at path, which only one of them could have.
 func (w *Workspace) ShieldDuplicates(ctx context.Context, k identity.Kind, path string) error {
-	rival, err := w.strings(ctx, `SELECT x.value FROM temp.desired_key x
-		CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
-		WHERE x.kind = ? AND x.path = ? GROUP BY x.value HAVING count(*) > 1`, k, path)
-	if err != nil {
-		return err
-	}
-	for _, value := range rival {
-		ids, err := w.strings(ctx, `SELECT x.source_id FROM temp.desired_key x
+	values := batches(func(after string) ([]string, string, error) {
+		out, err := w.strings(ctx, `SELECT x.value FROM temp.desired_key x
 			CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
-			WHERE x.kind = ? AND x.path = ? AND x.value = ? ORDER BY x.source_id`, k, path, value)
+			WHERE x.kind = ? AND x.path = ? AND x.value > ? GROUP BY x.value HAVING count(*) > 1 ORDER BY x.value LIMIT ?`,
+			k, path, after, batch)
+		if err != nil || len(out) == 0 {
+			return nil, "", err
+		}
+		return out, out[len(out)-1], nil
+	})
+	for value, err := range values {
 		if err != nil {
 			return err
 		}
-		for i, id := range ids {
-			others := slices.Delete(slices.Clone(ids), i, i+1)
-			why := fmt.Sprintf("another object of the source has the same %s: %s", path, strings.Join(others, ", "))
-			if err := w.exec(ctx, `UPDATE temp.desired SET state = 'shielded', undecided = 1, why = ?
-				WHERE kind = ? AND source_id = ? AND state = 'in'`, why, k, id); err != nil {
+		if err := w.shieldRivals(ctx, k, path, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shieldRivals shields those who want one value, and names some of them to each.
+func (w *Workspace) shieldRivals(ctx context.Context, k identity.Kind, path, value string) error {
+	const named = 3
+	var first []string
+	n, err := w.count(ctx, `SELECT count(*) FROM temp.desired_key x
+		CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
+		WHERE x.kind = ? AND x.path = ? AND x.value = ?`, k, path, value)
+	if err != nil {
+		return err
+	}
+	rivals := batches(func(after string) ([]string, string, error) {
+		ids, err := w.strings(ctx, `SELECT x.source_id FROM temp.desired_key x
+			CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
+			WHERE x.kind = ? AND x.path = ? AND x.value = ? AND x.source_id > ? ORDER BY x.source_id LIMIT ?`, k, path, value, after, batch)
+		if err != nil || len(ids) == 0 {
+			return nil, "", err
+		}
+		return ids, ids[len(ids)-1], nil
+	})
+	for id, err := range rivals {
+		if err != nil {
+			return err
+		}
+		if first == nil {
+			if first, err = w.strings(ctx, `SELECT x.source_id FROM temp.desired_key x
+				CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
+				WHERE x.kind = ? AND x.path = ? AND x.value = ? ORDER BY x.source_id LIMIT ?`, k, path, value, named+1); err != nil {
 				return err
 			}
+		}
+		others := slices.DeleteFunc(slices.Clone(first), func(other string) bool { return other == id })
+		others = others[:min(named, len(others))]
+		why := fmt.Sprintf("another object of the source has the same %s: %s", path, strings.Join(others, ", "))
+		if more := n - 1 - len(others); more > 0 {
+			why += fmt.Sprintf(" and %d more", more)
+		}
+		if err := w.exec(ctx, `UPDATE temp.desired SET state = 'shielded', undecided = 1, why = ?
+			WHERE kind = ? AND source_id = ? AND state = 'in'`, why, k, id); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -283,34 +323,36 @@ func (w *Workspace) Unclaim(ctx context.Context, ref identity.Ref, targetID stri
 	return w.exec(ctx, `DELETE FROM temp.claim WHERE kind = ? AND target_id = ? AND source_id = ?`, ref.Kind, targetID, ref.ID)
 }
 
-// Contested returns the objects in scope that match a target object which another
+// Contested yields the objects in scope that match a target object which another
 // source object owns or matches too, by source id.
-func (w *Workspace) Contested(ctx context.Context, k identity.Kind) ([]Joined, error) {
-	// The order of the joins is given: the planner knows nothing of the
-	// sizes of temporary tables.
-	ids, err := w.strings(ctx, `
-		SELECT DISTINCT x.source_id FROM temp.desired_key x
-		CROSS JOIN temp.live_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value
-		CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state = 'in'
-		WHERE x.kind = ?1 AND (
-		  EXISTS (SELECT 1 FROM main.owned o
-		    WHERE o.target = ?2 AND o.kind = ?1 AND o.target_id = y.target_id AND o.sync = ?3 AND o.source_id <> x.source_id)
-		  OR EXISTS (SELECT 1 FROM temp.live_key z
-		    CROSS JOIN temp.desired_key v ON v.kind = z.kind AND v.path = z.path AND v.value = z.value AND v.source_id <> x.source_id
-		    WHERE z.kind = ?1 AND z.target_id = y.target_id))
-		ORDER BY x.source_id`, k, w.target, w.sync)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Joined, 0, len(ids))
-	for _, id := range ids {
-		j, err := w.object(ctx, identity.Ref{Kind: k, ID: id})
+func (w *Workspace) Contested(ctx context.Context, k identity.Kind) iter.Seq2[Joined, error] {
+	return func(yield func(Joined, error) bool) {
+		// The order of the joins is given: the planner knows nothing of the
+		// sizes of temporary tables.
+		err := w.exec(ctx, `INSERT OR IGNORE INTO temp.contested
+			SELECT x.kind, x.source_id FROM temp.desired_key x
+			CROSS JOIN temp.live_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value
+			CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state = 'in'
+			WHERE x.kind = ?1 AND (
+			  EXISTS (SELECT 1 FROM main.owned o
+			    WHERE o.target = ?2 AND o.kind = ?1 AND o.target_id = y.target_id AND o.sync = ?3 AND o.source_id <> x.source_id)
+			  OR EXISTS (SELECT 1 FROM temp.live_key z
+			    CROSS JOIN temp.desired_key v ON v.kind = z.kind AND v.path = z.path AND v.value = z.value AND v.source_id <> x.source_id
+			    WHERE z.kind = ?1 AND z.target_id = y.target_id))`, k, w.target, w.sync)
 		if err != nil {
-			return nil, err
+			yield(Joined{}, err)
+			return
 		}
-		out = append(out, j)
+		for ref, err := range w.refs(ctx, k, `SELECT source_id FROM temp.contested WHERE kind = ? AND source_id > ? ORDER BY source_id LIMIT ?`) {
+			var j Joined
+			if err == nil {
+				j, err = w.object(ctx, ref)
+			}
+			if !yield(j, err) || err != nil {
+				return
+			}
+		}
 	}
-	return out, nil
 }
 
 func (w *Workspace) object(ctx context.Context, ref identity.Ref) (Joined, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"iter"
 
 	"github.com/scimsync/scimsync/identity"
 )
@@ -71,27 +72,38 @@ type Missing struct {
 
 // Missing returns the owned objects of a kind that should be at the target, or
 // are to be taken away from there, and were not seen: not those the source shows
-// as inactive or out of scope, which some targets hide. It returns limit at most.
-func (w *Workspace) Missing(ctx context.Context, k identity.Kind, limit int) ([]Missing, error) {
-	rows, err := w.query(ctx, `SELECT o.source_id, o.target_id, d.source_id IS NULL FROM main.owned o
-		LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
-		WHERE o.sync = ? AND o.kind = ? AND (d.source_id IS NULL OR d.state = 'in' AND d.active = 1)
-		  AND NOT EXISTS (SELECT 1 FROM temp.live l WHERE l.kind = o.kind AND l.target_id = o.target_id)
-		ORDER BY o.source_id LIMIT ?`, w.sync, k, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Missing
-	for rows.Next() {
-		m := Missing{Ref: identity.Ref{Kind: k}}
-		if err := rows.Scan(&m.Ref.ID, &m.TargetID, &m.Left); err != nil {
-			return nil, err
+// as inactive or out of scope, which some targets hide. They come by source id;
+// what is seen meanwhile is left out.
+func (w *Workspace) Missing(ctx context.Context, k identity.Kind) iter.Seq2[Missing, error] {
+	return batches(func(after string) ([]Missing, string, error) {
+		rows, err := w.query(ctx, `SELECT o.source_id, o.target_id, d.source_id IS NULL`+missing+`
+			AND o.source_id > ? ORDER BY o.source_id LIMIT ?`, w.sync, k, after, batch)
+		if err != nil {
+			return nil, "", err
 		}
-		out = append(out, m)
-	}
-	return out, rows.Err()
+		defer rows.Close()
+		var out []Missing
+		for rows.Next() {
+			m := Missing{Ref: identity.Ref{Kind: k}}
+			if err := rows.Scan(&m.Ref.ID, &m.TargetID, &m.Left); err != nil {
+				return nil, "", err
+			}
+			after = m.Ref.ID
+			out = append(out, m)
+		}
+		return out, after, rows.Err()
+	})
 }
+
+// HowManyMissing counts what Missing yields, up to a limit.
+func (w *Workspace) HowManyMissing(ctx context.Context, k identity.Kind, limit int) (int, error) {
+	return w.count(ctx, `SELECT count(*) FROM (SELECT 1`+missing+` LIMIT ?)`, w.sync, k, limit)
+}
+
+const missing = ` FROM main.owned o
+	LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
+	WHERE o.sync = ? AND o.kind = ? AND (d.source_id IS NULL OR d.state = 'in' AND d.active = 1)
+	  AND NOT EXISTS (SELECT 1 FROM temp.live l WHERE l.kind = o.kind AND l.target_id = o.target_id)`
 
 // Unmoved reports whether nothing has happened to an owned object since the last
 // complete cycle: it was in step, as far as that cycle could see, or held because

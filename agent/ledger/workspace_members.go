@@ -174,47 +174,49 @@ func (w *Workspace) CountMemberships(ctx context.Context) (int, error) {
 		CROSS JOIN temp.account a ON a.target_id = l.member_id`)
 }
 
-// NestedMembers returns the users whom a group would have as members if the
-// members of the groups within it counted as its own.
-func (w *Workspace) NestedMembers(ctx context.Context, groupID string) (map[string]bool, error) {
-	ids, err := w.strings(ctx, `WITH RECURSIVE nest(inner_id) AS (
-		SELECT k.member_id FROM main.mirror_link k WHERE k.source = ?1 AND k.group_id = ?2 AND k.member_kind = 'group'
-		UNION
-		SELECT k.member_id FROM nest n
-		  CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'group')
-		SELECT k.member_id FROM nest n
-		  CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'user'`, w.source, groupID)
-	if err != nil {
-		return nil, err
+// Nests reports whether a user would be a member of a group if the members of the
+// groups within it counted as its own.
+func (w *Workspace) Nests(ctx context.Context, groupID, userID string) (bool, error) {
+	if w.nestedOf != groupID {
+		w.nestedOf = groupID
+		if err := w.exec(ctx, `DELETE FROM temp.nested`); err != nil {
+			return false, err
+		}
+		if err := w.exec(ctx, nests, w.source, groupID); err != nil {
+			return false, err
+		}
 	}
-	nested := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		nested[id] = true
-	}
-	return nested, nil
+	n, err := w.count(ctx, `SELECT count(*) FROM temp.nested WHERE user_id = ?`, userID)
+	return n > 0, err
 }
 
-// Incomplete returns the teams whose members the source did not show completely.
-func (w *Workspace) Incomplete(ctx context.Context) ([]identity.Ref, error) {
+const nests = `WITH RECURSIVE nest(inner_id) AS (
+	SELECT k.member_id FROM main.mirror_link k WHERE k.source = ?1 AND k.group_id = ?2 AND k.member_kind = 'group'
+	UNION
+	SELECT k.member_id FROM nest n
+	  CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'group')
+	INSERT OR IGNORE INTO temp.nested SELECT k.member_id FROM nest n
+	CROSS JOIN main.mirror_link k ON k.source = ?1 AND k.group_id = n.inner_id AND k.member_kind = 'user'`
+
+// Incomplete yields the teams whose members the source did not show completely.
+func (w *Workspace) Incomplete(ctx context.Context) iter.Seq2[identity.Ref, error] {
 	return w.teamsWhere(ctx, `complete = 0`)
 }
 
-// Unreadable returns the teams that are at the target and whose members it does
+// Unreadable yields the teams that are at the target and whose members it does
 // not show.
-func (w *Workspace) Unreadable(ctx context.Context) ([]identity.Ref, error) {
+func (w *Workspace) Unreadable(ctx context.Context) iter.Seq2[identity.Ref, error] {
 	return w.teamsWhere(ctx, `readable = 0 AND target_id <> ''`)
 }
 
-func (w *Workspace) teamsWhere(ctx context.Context, where string) ([]identity.Ref, error) {
-	ids, err := w.strings(ctx, `SELECT source_id FROM temp.team WHERE `+where+` ORDER BY source_id`)
-	if err != nil {
-		return nil, err
+func (w *Workspace) teamsWhere(ctx context.Context, where string) iter.Seq2[identity.Ref, error] {
+	return func(yield func(identity.Ref, error) bool) {
+		for t, err := range w.teams(ctx, where) {
+			if !yield(t.Group, err) || err != nil {
+				return
+			}
+		}
 	}
-	out := make([]identity.Ref, len(ids))
-	for i, id := range ids {
-		out[i] = identity.Ref{Kind: identity.Group, ID: id}
-	}
-	return out, nil
 }
 
 // Unenrol takes an object that gets no counterpart after all out of memberships.

@@ -102,12 +102,12 @@ func TestWorkspaceMembers(t *testing.T) {
 			if wanted != c.wanted || owned != c.owned {
 				t.Errorf("wanted %d, owned %d; want %d and %d", wanted, owned, c.wanted, c.owned)
 			}
-			noted, err := r.Incomplete(t.Context())
+			noted, err := r.every(r.Incomplete(t.Context()))
 			must(t, err)
 			if (len(noted) > 0) != c.noted {
 				t.Errorf("not completely known: %v, want %t", noted, c.noted)
 			}
-			unreadable, err := r.Unreadable(t.Context())
+			unreadable, err := r.every(r.Unreadable(t.Context()))
 			must(t, err)
 			same(t, "unreadable", len(unreadable), map[bool]int{true: 1}[name == "unreadable"])
 		})
@@ -137,13 +137,18 @@ func TestWorkspaceNested(t *testing.T) {
 		got[id] = ids
 	}
 	same(t, "members", got, want)
-	incomplete, err := r.Incomplete(t.Context())
+	incomplete, err := r.every(r.Incomplete(t.Context()))
 	must(t, err)
 	same(t, "not completely known", incomplete, []identity.Ref{group("above"), group("half"), group("lost"), group("vague")})
 	same(t, "departed", r.departed(), []string{"self a"})
-	nested, err := r.NestedMembers(t.Context(), "top")
-	must(t, err)
-	same(t, "by nesting alone", nested, map[string]bool{"a": true, "b": true, "c": true})
+	for _, c := range []struct {
+		group, user string
+		want        bool
+	}{{"top", "a", true}, {"top", "b", true}, {"top", "c", true}, {"top", "d", false}, {"self", "d", true}, {"self", "a", false}, {"top", "c", true}} {
+		nested, err := r.Nests(t.Context(), c.group, c.user)
+		must(t, err)
+		same(t, c.user+" in "+c.group+" by nesting alone", nested, c.want)
+	}
 }
 
 // Memberships are read in batches, without loss or repetition.

@@ -15,6 +15,7 @@ import (
 var large = []string{
 	"desired", "desired_key", "live", "live_key", "live_member", "account", "team", "want_member", "step", "claim",
 	"idle", "idled", "awaiting", "awaited", "linked", "selected", "marked", "leaving", "held",
+	"recognized", "forgotten", "reappeared", "contested", "succession", "held_now", "nested",
 	"owned", "dirty", "mirror_object", "mirror_link", "assumed_member",
 }
 
@@ -64,7 +65,19 @@ func TestQueryPlans(t *testing.T) {
 			drain(err)
 			_, err = r.Unmoved(ctx, user("a"))
 			drain(err)
-			_, err = r.NestedMembers(ctx, "g")
+			_, err = r.Nests(ctx, "g", "a")
+			drain(err)
+			_, err = r.IsHeld(ctx, user("a"))
+			drain(err)
+			drain(r.Recognize(ctx, user("a"), "t-a", "a", "h"))
+			drain(r.Forget(ctx, user("a")))
+			drain(r.Reappear(ctx, user("a")))
+			_, err = r.Reappeared(ctx, user("a"))
+			drain(err)
+			drain(r.Succeed(ctx, user("b"), user("a"), "t-a"))
+			_, err = r.SuccessionOf(ctx, user("b"))
+			drain(err)
+			_, err = r.Superseded(ctx, user("a"))
 			drain(err)
 			_, err = r.object(ctx, user("a"))
 			drain(err)
@@ -79,6 +92,8 @@ func TestQueryPlans(t *testing.T) {
 			drain(err)
 			_, err = r.StepsOnTarget(ctx, identity.User, "t-a")
 			drain(err)
+			_, err = r.Creates(ctx, user("a"))
+			drain(err)
 			_, err = r.Step(ctx, 1)
 			drain(err)
 			drain(r.Move(ctx, 1, plan.Place{Wave: 2}))
@@ -91,12 +106,16 @@ func TestQueryPlans(t *testing.T) {
 		{"all", false, func() {
 			collected(t, r.Objects(ctx, identity.User), joined)
 			collected(t, r.Leavers(ctx, identity.User), joined)
-			_, err := r.Missing(ctx, identity.User, 10)
+			collected(t, r.Missing(ctx, identity.User), func(Missing) string { return "" })
+			_, err := r.HowManyMissing(ctx, identity.User, 10)
 			drain(err)
-			_, err = r.Contested(ctx, identity.User)
+			collected(t, r.Contested(ctx, identity.User), joined)
+			collected(t, r.Unclassified(ctx, identity.User), identity.Ref.String)
+			collected(t, r.Recognized(ctx), func(o Owned) string { return o.TargetID })
+			collected(t, r.Forgotten(ctx), identity.Ref.String)
+			_, _, err = r.Estrange(ctx, identity.User, "userName")
 			drain(err)
-			_, err = r.Unclassified(ctx, identity.User)
-			drain(err)
+			drain(r.KeepHeld(ctx, noon()))
 			drain(r.ClaimOwned(ctx, identity.User))
 			drain(r.ShieldDuplicates(ctx, identity.User, "userName"))
 			drain(r.AssumeMembers(ctx))
@@ -116,7 +135,7 @@ func TestQueryPlans(t *testing.T) {
 			collected(t, r.Steps(ctx), func(plan.Step) string { return "" })
 			for _, statement := range []string{
 				finishHashes, finishClean, finishDirty, finishUndecided, finishGrace, assumeWritten, markPlanned,
-				idlePeople, idleMembers, idleForget, idleKeep, awaitedForget, awaitedKeep,
+				idlePeople, idleMembers, idleForget, idleKeep, awaitedForget, awaitedKeep, heldKeep, heldDrop,
 			} {
 				_, err := r.prepared(ctx, statement)
 				drain(err)

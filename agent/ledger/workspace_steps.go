@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -59,7 +60,7 @@ func (w *Workspace) steps(ctx context.Context, where string, args ...any) iter.S
 		var at plan.Step
 		at.Place = plan.Place{Wave: -1}
 		for {
-			rows, err := w.stepBatch(ctx, where, args, at)
+			rows, more, err := w.stepBatch(ctx, where, args, at)
 			if err != nil {
 				yield(plan.Step{}, err)
 				return
@@ -70,7 +71,7 @@ func (w *Workspace) steps(ctx context.Context, where string, args ...any) iter.S
 				}
 				at = s
 			}
-			if len(rows) < batch {
+			if !more {
 				return
 			}
 		}
@@ -79,38 +80,48 @@ func (w *Workspace) steps(ctx context.Context, where string, args ...any) iter.S
 
 const stepColumns = `seq, wave, level, op, kind, source_id, target_id, name, by_config, held, outcome, error, body`
 
-func (w *Workspace) stepBatch(ctx context.Context, where string, args []any, at plan.Step) ([]plan.Step, error) {
+// batchBytes bounds what a batch of steps holds besides their number: one step
+// may have thousands of members.
+const batchBytes = 1 << 20
+
+// stepBatch returns the steps that follow one, and whether there may be more.
+func (w *Workspace) stepBatch(ctx context.Context, where string, args []any, at plan.Step) ([]plan.Step, bool, error) {
 	rows, err := w.query(ctx, `SELECT `+stepColumns+` FROM temp.step
 		WHERE `+where+` (wave, level, seq) > (?, ?, ?) ORDER BY wave, level, seq LIMIT ?`,
 		slices.Concat(args, []any{at.Place.Wave, at.Place.Level, at.Seq, batch})...)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer rows.Close()
 	var out []plan.Step
+	size := 0
 	for rows.Next() {
-		s, err := scanStep(rows)
+		s, n, err := scanStep(rows)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		out = append(out, s)
+		if size += n; size >= batchBytes {
+			return out, true, nil
+		}
 	}
-	return out, rows.Err()
+	return out, len(out) == batch, rows.Err()
 }
 
-func scanStep(row interface{ Scan(dest ...any) error }) (plan.Step, error) {
+// scanStep returns a step and the size of what is not in its columns.
+func scanStep(row interface{ Scan(dest ...any) error }) (plan.Step, int, error) {
 	var s plan.Step
-	var data []byte
+	var data sql.RawBytes
 	if err := row.Scan(&s.Seq, &s.Place.Wave, &s.Place.Level, &s.Op, &s.Ref.Kind, &s.Ref.ID, &s.TargetID, &s.Name,
 		&s.Evidence.ByConfiguration, &s.Held, &s.Outcome, &s.Error, &data); err != nil {
-		return plan.Step{}, err
+		return plan.Step{}, 0, err
 	}
 	var body stepBody
 	if err := json.Unmarshal(data, &body); err != nil {
-		return plan.Step{}, fmt.Errorf("step %d: %w", s.Seq, err)
+		return plan.Step{}, 0, fmt.Errorf("step %d: %w", s.Seq, err)
 	}
 	s.Cause, s.Reason, s.Attributes, s.Members = body.Cause, body.Reason, body.Attributes, body.Members
-	return s, nil
+	return s, len(data), nil
 }
 
 // StepsOnTarget returns the steps about one target object.
@@ -123,6 +134,13 @@ func (w *Workspace) StepsOf(ctx context.Context, ref identity.Ref) ([]plan.Step,
 	return w.stepsWhere(ctx, `kind = ? AND source_id = ?`, ref.Kind, ref.ID)
 }
 
+// Creates returns the number of the step that creates a source object at the
+// target; 0 where none does.
+func (w *Workspace) Creates(ctx context.Context, ref identity.Ref) (int64, error) {
+	n, err := w.count(ctx, `SELECT min(seq) FROM temp.step WHERE kind = ? AND source_id = ? AND op = 'create'`, ref.Kind, ref.ID)
+	return int64(n), err
+}
+
 func (w *Workspace) stepsWhere(ctx context.Context, where string, args ...any) ([]plan.Step, error) {
 	rows, err := w.query(ctx, `SELECT `+stepColumns+` FROM temp.step WHERE `+where+` ORDER BY seq`, args...)
 	if err != nil {
@@ -131,7 +149,7 @@ func (w *Workspace) stepsWhere(ctx context.Context, where string, args ...any) (
 	defer rows.Close()
 	var out []plan.Step
 	for rows.Next() {
-		s, err := scanStep(rows)
+		s, _, err := scanStep(rows)
 		if err != nil {
 			return nil, err
 		}

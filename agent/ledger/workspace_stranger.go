@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"iter"
 
 	"github.com/scimsync/scimsync/identity"
 )
@@ -11,24 +12,25 @@ import (
 // somebody else: a target that was emptied or restored hands its ids out again.
 // Whoever carries another externalId and another name is not ours, whatever its
 // id; from here on it counts as nobody's, and what is owned as missing. It
-// returns what is owned and was lost that way.
-func (w *Workspace) Estrange(ctx context.Context, k identity.Kind, namePath string) ([]Owned, error) {
-	suspects, err := w.suspects(ctx, k)
-	if err != nil {
-		return nil, err
-	}
-	var out []Owned
-	for _, s := range suspects {
+// returns how much of what is owned was lost that way, and the first of it.
+func (w *Workspace) Estrange(ctx context.Context, k identity.Kind, namePath string) (int, Owned, error) {
+	lost, first := 0, Owned{}
+	for s, err := range w.suspects(ctx, k) {
+		if err != nil {
+			return 0, Owned{}, err
+		}
 		name := identity.Fold(s.live.Attrs.String(namePath))
 		if name == "" || name == identity.Fold(s.owned.Name) || name == identity.Fold(s.wanted.Attrs.String(namePath)) {
 			continue
 		}
 		if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.stranger VALUES (?, ?)`, k, s.owned.Ref.ID); err != nil {
-			return nil, err
+			return 0, Owned{}, err
 		}
-		out = append(out, s.owned)
+		if lost++; lost == 1 {
+			first = s.owned
+		}
 	}
-	return out, nil
+	return lost, first, nil
 }
 
 type suspect struct {
@@ -36,19 +38,29 @@ type suspect struct {
 	live, wanted identity.Entry
 }
 
-// suspects returns what is owned and carries a foreign externalId at the target.
-func (w *Workspace) suspects(ctx context.Context, k identity.Kind) ([]suspect, error) {
-	rows, err := w.conn.QueryContext(ctx, `
+// suspects yields what is owned and carries a foreign externalId at the target.
+func (w *Workspace) suspects(ctx context.Context, k identity.Kind) iter.Seq2[suspect, error] {
+	return batches(func(after string) ([]suspect, string, error) {
+		out, err := w.suspectBatch(ctx, k, after)
+		if err != nil || len(out) == 0 {
+			return nil, "", err
+		}
+		return out, out[len(out)-1].owned.Ref.ID, nil
+	})
+}
+
+func (w *Workspace) suspectBatch(ctx context.Context, k identity.Kind, after string) ([]suspect, error) {
+	rows, err := w.query(ctx, `
 		SELECT o.source_id, o.target_id, o.origin, o.name, o.record_hash, o.since, l.entry, d.entry
 		FROM main.owned o
-		JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
+		CROSS JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
 		LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
-		WHERE o.sync = ? AND o.kind = ? AND EXISTS (
+		WHERE o.sync = ? AND o.kind = ? AND o.source_id > ? AND EXISTS (
 		  SELECT 1 FROM temp.live_key x WHERE x.kind = l.kind AND x.target_id = l.target_id
 		    AND x.path = 'externalId' AND x.value <> o.source_id
 		    AND NOT EXISTS (SELECT 1 FROM temp.desired_key y
 		      WHERE y.kind = x.kind AND y.path = x.path AND y.value = x.value AND y.source_id = o.source_id))
-		ORDER BY o.source_id`, w.sync, k)
+		ORDER BY o.source_id LIMIT ?`, w.sync, k, after, batch)
 	if err != nil {
 		return nil, err
 	}

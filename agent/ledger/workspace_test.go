@@ -61,6 +61,18 @@ func (r room) owns(sync string, ref identity.Ref, id string) {
 	}))
 }
 
+// every returns all of a sequence.
+func (r room) every(refs iter.Seq2[identity.Ref, error]) ([]identity.Ref, error) {
+	var out []identity.Ref
+	for ref, err := range refs {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ref)
+	}
+	return out, nil
+}
+
 // collected returns a sequence as text.
 func collected[T any](t *testing.T, rows iter.Seq2[T, error], text func(T) string) []string {
 	t.Helper()
@@ -103,9 +115,8 @@ func TestWorkspaceJoins(t *testing.T) {
 	same(t, "leavers", collected(t, r.Leavers(t.Context(), identity.User), joined),
 		[]string{"c owns t-c, live as live t-c", "gone owns t-gone, live as live t-gone"})
 	same(t, "objects of another kind", collected(t, r.Objects(t.Context(), identity.Group), joined), []string{"a"})
-	missing, err := r.Missing(t.Context(), identity.User, 10)
-	must(t, err)
-	same(t, "missing", missing, []Missing(nil)) // the shielded one is not looked for
+	absent := func(m Missing) string { return m.Ref.ID }
+	same(t, "missing", collected(t, r.Missing(t.Context(), identity.User), absent), []string(nil)) // the shielded one is not looked for
 	for ref, want := range map[identity.Ref]string{user("a"): "t-a", user("b"): "", user("d"): ""} {
 		id, err := r.LiveOwned(t.Context(), ref)
 		must(t, err)
@@ -124,12 +135,15 @@ func TestWorkspaceMissing(t *testing.T) {
 	for _, id := range []string{"active", "out", "inactive", "left"} {
 		r.owns("sync", user(id), "t-"+id)
 	}
-	got, err := r.Missing(t.Context(), identity.User, 10)
-	must(t, err)
-	same(t, "missing", got, []Missing{{user("active"), "t-active", false}, {user("left"), "t-left", true}})
-	got, err = r.Missing(t.Context(), identity.User, 1)
-	must(t, err)
-	same(t, "limit", len(got), 1)
+	got := collected(t, r.Missing(t.Context(), identity.User), func(m Missing) string {
+		return fmt.Sprint(m.Ref.ID, " ", m.TargetID, " ", m.Left)
+	})
+	same(t, "missing", got, []string{"active t-active false", "left t-left true"})
+	for limit, want := range map[int]int{1: 1, 10: 2} {
+		n, err := r.HowManyMissing(t.Context(), identity.User, limit)
+		must(t, err)
+		same(t, "missing, counted", n, want)
+	}
 }
 
 func TestWorkspaceCandidates(t *testing.T) {
@@ -218,13 +232,8 @@ func TestWorkspaceContested(t *testing.T) {
 	} {
 		r.has(identity.User, id, name)
 	}
-	got, err := r.Contested(t.Context(), identity.User)
-	must(t, err)
-	var ids []string
-	for _, j := range got {
-		ids = append(ids, j.Desired.Ref.ID)
-	}
-	same(t, "contested", ids, []string{"new", "x", "y"})
+	got := collected(t, r.Contested(t.Context(), identity.User), func(j Joined) string { return j.Desired.Ref.ID })
+	same(t, "contested", got, []string{"new", "x", "y"})
 }
 
 // The first reason to leave an object alone stays, unless a person must look.

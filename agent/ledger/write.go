@@ -112,6 +112,7 @@ func (l *Ledger) take(ctx context.Context, op string) error {
 func (l *Ledger) yield() { <-l.turn }
 
 func (l *Ledger) transact(ctx context.Context, conn *sql.Conn, op string, fn func(*tx) error) error {
+	l.fail(op + BeforeWrite)
 	if err := begin(ctx, conn); err != nil {
 		return l.wrap(ctx, op, err)
 	}
@@ -127,12 +128,14 @@ func (l *Ledger) transact(ctx context.Context, conn *sql.Conn, op string, fn fun
 	if err := fn(t); err != nil {
 		return l.wrap(ctx, op, err)
 	}
+	l.fail(op + InsideWrite)
 	// Past this point the work is done: a cancellation no longer undoes it.
 	if _, err := conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
 		return l.wrap(context.WithoutCancel(ctx), op, err)
 	}
 	committed = true
 	l.commits.Add(1)
+	l.fail(op + AfterWrite)
 	return nil
 }
 

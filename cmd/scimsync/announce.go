@@ -115,6 +115,16 @@ const (
 	reachOnly  reach = "only"  // selected objects
 )
 
+// begins notes that a run is about to make things that somebody is to hear of.
+func (n *announcer) begins(ctx context.Context, s *configs.Sync) {
+	if s.Notify == nil || !routeOf(s.Notify).Wants(notify.GroupCreated) {
+		return
+	}
+	if err := n.debts.begin(ctx, s.Name); err != nil {
+		n.app.log.Warn("cannot note what is to be told", "sync", s.Name, "err", err)
+	}
+}
+
 // ran tells of a run that was applied, however it ended. Failure is what Apply
 // returned.
 func (n *announcer) ran(ctx context.Context, s *configs.Sync, p *plan.Plan, r agent.Result, failure error, of reach) {

@@ -190,7 +190,7 @@ func (a *app) explain(err error) string {
 		if _, ok := errors.AsType[*connectors.SecretError](err); ok {
 			return text + "\nNothing was sent. Put the secret where the configuration says it is."
 		}
-		return text + "\nNothing goes without a credential that is accepted: renew it where it is kept, unless another remedy stands above."
+		return text + "\nThe credential was not accepted: renew it where it is kept, unless what stands above names another remedy."
 	case exitIncomplete:
 		const kept = "; what is provisioned stays as it is."
 		switch rootClass(err) {

@@ -1,106 +1,42 @@
 package main
 
 import (
+	"database/sql"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/connectors/okta/oktatest"
-	"github.com/scimsync/scimsync/connectors/scim/scimtest"
 )
 
 // kills is how many runs TestKilled kills: $SCIMSYNC_KILLS, or few enough for
 // every day. A nightly run takes some hundreds.
 func kills(t *testing.T) int {
 	t.Helper()
-	text := os.Getenv("SCIMSYNC_KILLS")
+	return asked(t, "SCIMSYNC_KILLS", 25)
+}
+
+// asked returns the number in an environment variable, by which a nightly run asks
+// for more than the usual.
+func asked(t *testing.T, variable string, usual int) int {
+	t.Helper()
+	text := os.Getenv(variable)
 	if text == "" {
-		return 25
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("SCIMSYNC_KILLS takes a number, not %q", text)
+		t.Fatalf("%s takes a number, not %q", variable, text)
 	}
 	return n
-}
-
-// gated is a world whose servers stand behind gates.
-type gated struct {
-	*world
-	source, target *gate
-}
-
-// newGated puts gates before both servers of a world. Members go in small
-// PATCHes, so that there are many places to die at.
-func newGated(t *testing.T, settings ...setting) *gated {
-	t.Helper()
-	// A target that takes two groups of one name is where a repeated create
-	// would show.
-	shared := withApplication(func(o *scimtest.Options) { o.SharedGroupNames = true })
-	w := &gated{world: newWorld(t, append(settings, shared)...)}
-	w.source, w.target = newGate(t, w.org), newGate(t, w.application)
-	w.orgURL, w.url = w.source.server.URL, w.target.server.URL+"/scim/v2"
-	w.configure(worldSettings{sync: everything, target: "limits: {concurrency: 4, members_per_patch: 7}\n"})
-	return w
-}
-
-// side is where a request goes.
-type side string
-
-const (
-	toSource side = "source"
-	toTarget side = "target"
-)
-
-func (w *gated) gate(s side) *gate {
-	if s == toSource {
-		return w.source
-	}
-	return w.target
-}
-
-// place is a place of a run to kill it at: the n-th request of a method to a
-// path of one side.
-type place struct {
-	side   side
-	method string // empty is any
-	path   string // what the path holds
-	n      int
-	moment moment
-}
-
-func (p place) String() string {
-	return fmt.Sprintf("%s %s %s %d %s", p.side, p.method, strings.ReplaceAll(p.path, "/", ""), p.n, p.moment)
-}
-
-func (p place) matches(r *http.Request) bool {
-	return (p.method == "" || r.Method == p.method) && strings.Contains(r.URL.Path, p.path)
-}
-
-// killAt runs a command line and kills it at the place.
-func (w *gated) killAt(at place, args ...string) {
-	w.t.Helper()
-	gate := w.gate(at.side)
-	began, killed := make(chan *process, 1), make(chan struct{})
-	w.source.arm(nil, 0, "", nil)
-	w.target.arm(nil, 0, "", nil)
-	gate.arm(at.matches, at.n, at.moment, func() {
-		(<-began).kill()
-		close(killed)
-		panic(http.ErrAbortHandler) // there is nobody to answer
-	})
-	p := w.start(nil, args...)
-	began <- p
-	p.died()
-	<-killed
-	gate.disarm()
-	w.source.quiet(w.t)
-	w.target.quiet(w.t)
 }
 
 // recovers demands that the next run puts everything right.
@@ -127,86 +63,200 @@ func (w *world) nothingOpen() {
 	}
 }
 
-// TestKilled kills the first sync of a world at named places, and at others by
-// chance, and demands that the next run completes it without a duplicate.
-func TestKilled(t *testing.T) {
-	t.Parallel()
-	reference := newGated(t)
-	if r := reference.command("sync"); r.code != exitDone {
-		t.Fatal(r)
+// again is how often the same place is tried; a place a second time has other
+// neighbours, because requests run beside each other.
+const again = 3
+
+// tally counts the kills by scene and place. Safe for concurrent use.
+type tally struct {
+	mu   sync.Mutex
+	hits map[string]map[string]int // by the place's name, by scene
+	// begun counts the runs that -run did not leave out.
+	begun int
+}
+
+func (c *tally) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begun++
+}
+
+func (c *tally) hit(scene, place string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hits[place] == nil {
+		c.hits[place] = map[string]int{}
 	}
-	count := func(s side, method, path string) int {
-		n := reference.gate(s).count(place{side: s, method: method, path: path}.matches)
-		if n == 0 {
-			t.Fatalf("the first sync sends no %s %s to the %s", method, path, s)
+	c.hits[place][scene]++
+}
+
+// report writes the table and returns how many were killed.
+func (c *tally) report(t *testing.T) int {
+	t.Helper()
+	var b strings.Builder
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(c.hits)) {
+		n := 0
+		var where []string
+		for _, scene := range slices.Sorted(maps.Keys(c.hits[name])) {
+			n += c.hits[name][scene]
+			where = append(where, fmt.Sprintf("%s %d", scene, c.hits[name][scene]))
 		}
-		return n
+		total += n
+		fmt.Fprintf(&b, "%4d  %-42s %s\n", n, name, strings.Join(where, ", "))
 	}
-	users, groups, patches := count(toTarget, "POST", "/Users"), count(toTarget, "POST", "/Groups"), count(toTarget, "PATCH", "/Groups")
-	places := []place{
-		{toTarget, "GET", "", 1, arrived},                            // connecting
-		{toSource, "GET", "/users", 1, performed},                    // before anything was read
-		{toSource, "GET", "/groups/", 2, answered},                   // among the memberships
-		{toSource, "GET", "", count(toSource, "GET", ""), answered},  // the read is about to be kept
-		{toTarget, "GET", "", count(toTarget, "GET", ""), answered},  // before the last look
-		{toTarget, "POST", "/Users", 1, arrived},                     // intents without a call
-		{toTarget, "POST", "/Users", 1, performed},                   // made, and nobody knows
-		{toTarget, "POST", "/Users", 1, answered},                    // known, not written down
-		{toTarget, "POST", "/Users", users - 1, performed},           // after a batch of outcomes
-		{toTarget, "POST", "/Users", users, answered},                // between users and groups
-		{toTarget, "POST", "/Groups", 1, performed},                  // a group made without its name known
-		{toTarget, "POST", "/Groups", groups, answered},              // the last group
-		{toTarget, "PATCH", "/Groups", 1, arrived},                   // between two chunks of members
-		{toTarget, "PATCH", "/Groups", (patches + 1) / 2, performed}, // half of the members
-		{toTarget, "PATCH", "/Groups", patches, answered},            // all done, and nothing said
+	t.Logf("%d kills:\n%s", total, b.String())
+	return total
+}
+
+// order is a kill that is to be made: a scene and a place in it.
+type order struct {
+	scene scene
+	place place // n is how often a run comes there; 0 is not known
+}
+
+// orders returns at least so many kills to make: first the places that each scene
+// must be killed at; then, where more are asked for, every place that any scene
+// comes to, and the rest by chance.
+func orders(t *testing.T, total int) []order {
+	t.Helper()
+	var list, rest []order
+	named := map[string]bool{}
+	for _, s := range scenes() {
+		for _, p := range s.must {
+			list, named[p.name()] = append(list, order{s, p}), true
+		}
+	}
+	if total <= len(list) {
+		return list
+	}
+	for _, s := range scenes() {
+		for _, p := range s.places(t) {
+			if o := (order{s, p}); !named[p.name()] {
+				list, named[p.name()] = append(list, o), true
+			} else {
+				rest = append(rest, o)
+			}
+		}
 	}
 	chance := rand.New(rand.NewPCG(20, 26)) // the same every time
-	for len(places) < kills(t) {
-		writes := []place{
-			{toTarget, "POST", "/Users", 1 + chance.IntN(users), ""},
-			{toTarget, "POST", "/Users", 1 + chance.IntN(users), ""},
-			{toTarget, "POST", "/Groups", 1 + chance.IntN(groups), ""},
-			{toTarget, "PATCH", "/Groups", 1 + chance.IntN(patches), ""},
-			{toSource, "GET", "", 1 + chance.IntN(count(toSource, "GET", "")), ""},
-		}
-		p := writes[chance.IntN(len(writes))]
-		p.moment = []moment{arrived, performed, answered}[chance.IntN(3)]
-		places = append(places, p)
+	for len(list) < total {
+		chance.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+		list = append(list, rest[:min(len(rest), total-len(list))]...)
 	}
-	for i, at := range places[:min(len(places), kills(t))] {
-		t.Run(fmt.Sprint(i, " ", at), func(t *testing.T) {
-			t.Parallel()
-			w := newGated(t)
-			w.killAt(at, "sync")
-			w.recovers()
-		})
+	return list
+}
+
+// TestKilled kills runs in every situation at named places and demands that the
+// next run puts everything right: nothing doubled, lost, taken away or left open.
+// With SCIMSYNC_KILLS it kills at every place there is; the table is logged. A
+// place that no run came to fails the test.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	list := orders(t, kills(t))
+	counts := &tally{hits: map[string]map[string]int{}}
+	t.Run("runs", func(t *testing.T) {
+		for i, o := range list {
+			t.Run(fmt.Sprint(i, " ", o.scene.name, ", ", o.place.name()), func(t *testing.T) {
+				t.Parallel()
+				o.carryOut(t, i, counts)
+			})
+		}
+	})
+	total := counts.report(t)
+	switch {
+	case t.Failed():
+		return
+	case total != counts.begun:
+		t.Fatalf("%d kills of %d", total, counts.begun)
+	case total < len(list):
+		t.Skipf("only %d of %d runs were asked for with -run", total, len(list))
+	}
+	for _, o := range list {
+		if counts.hits[o.place.name()][o.scene.name] == 0 {
+			t.Errorf("%s: no run was killed at %s", o.scene.name, o.place.name())
+		}
 	}
 }
 
-// TestKilledWithoutExternalID kills runs of a sync that has no mark of its own on
-// what it makes and may not adopt what it finds: the journal alone tells that an
-// account whose answer nobody saw is ours.
-func TestKilledWithoutExternalID(t *testing.T) {
+// carryOut kills one run and judges what became of it.
+func (o order) carryOut(t *testing.T, number int, counts *tally) {
+	t.Helper()
+	counts.begin()
+	chance := rand.New(rand.NewPCG(uint64(number), 1))
+	at := o.place
+	for try := range again {
+		s := o.scene.stage(t)
+		switch {
+		case o.place.n == 0:
+			at.n = 1 + (number+try)%3
+		case try == 0:
+			at.n = 1 + chance.IntN(o.place.n)
+		default:
+			at.n = 1
+		}
+		if try == again-1 {
+			at.n = 1
+		}
+		if s.dieAt(at, s.killed...) != nil {
+			continue // this run did not come there so often
+		}
+		counts.hit(o.scene.name, at.name())
+		s.recover()
+		if s.clean("after the kill at " + at.String()); t.Failed() {
+			return
+		}
+		// What was lost unseen shows when life goes on.
+		s.more(1)
+		s.recover()
+		s.clean("and a change later")
+		return
+	}
+	t.Errorf("no run came to %s", at)
+}
+
+// TestKilledUnjudged shows that the loop fails where the state file does not keep
+// what it has to.
+func TestKilledUnjudged(t *testing.T) {
 	t.Parallel()
-	for _, at := range []place{
-		{toTarget, "POST", "/Users", 1, performed},
-		{toTarget, "POST", "/Users", 20, performed},
-		{toTarget, "POST", "/Users", 39, answered},
-		{toTarget, "POST", "/Groups", 1, performed},
+	for name, c := range map[string]struct {
+		stage func(*testing.T) *staged
+		at    place
+		// forget is what the state file does not keep.
+		forget string
+		want   string
+	}{
+		"intents": {
+			unmarkedScene,
+			place{side: toTarget, method: "POST", path: "/Users", n: 5, moment: performed},
+			`DELETE FROM change WHERE outcome = ''`, "are owned, want at least",
+		},
+		"what changed": {
+			deltaScene,
+			place{side: toLedger, path: "commit the read, after", n: 1},
+			`DELETE FROM dirty`, "a full plan finds something to do",
+		},
+		"ownership": {
+			unmarkedScene,
+			place{side: toLedger, path: "finish cycle, before", n: 1},
+			`DELETE FROM owned WHERE kind = 'group'`, "0 groups are owned",
+		},
 	} {
-		t.Run(at.String(), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newGated(t)
-			w.configure(worldSettings{
-				sync: `users: {map: {externalId: off}, matching: {by: [userName], existing: report}}
-groups: {scope: type == "OKTA_GROUP", map: {externalId: off}, matching: {by: [displayName], existing: report}}
-`,
-				target: "limits: {concurrency: 4, members_per_patch: 7}\n",
-			})
-			w.killAt(at, "sync")
-			w.recovers()
-			if r := w.command("status"); !strings.Contains(r.out, "39 users, 5 groups") {
-				t.Errorf("not everything that was made is owned:\n%s", r)
+			s := c.stage(t)
+			s.killAt(c.at, s.killed...)
+			db, err := sql.Open("sqlite", s.dir+"/scimsync.db")
+			s.must(err)
+			result, err := db.ExecContext(t.Context(), c.forget)
+			s.must(err)
+			if n, err := result.RowsAffected(); err != nil || n == 0 {
+				t.Fatalf("nothing to forget: %v", err)
+			}
+			s.must(db.Close())
+			r := s.command("sync")
+			if text := strings.Join(s.harms(), "\n"); !strings.Contains(text, c.want) {
+				t.Errorf("%q is not seen, but: %s\n%s", c.want, text, r)
 			}
 		})
 	}
@@ -219,7 +269,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	w := newGated(t)
 	write := func(r *http.Request) bool { return r.Method != http.MethodGet }
 	for round, have := 1, 0; round <= 4; round++ {
-		at := place{toTarget, "POST", "/Users", 6, performed}
+		at := place{side: toTarget, method: "POST", path: "/Users", n: 6, moment: performed}
 		w.killAt(at, "sync")
 		users, _, _ := w.application.Counts()
 		if users < have+6 {
@@ -231,25 +281,6 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	users, groups, _ := w.application.Counts()
 	if n := w.target.count(write); n > 2*(users+groups+w.target.count(place{method: "PATCH"}.matches)) {
 		t.Errorf("%d writes for %d users and %d groups", n, users, groups)
-	}
-}
-
-// TestKilledWhileFollowing kills runs that follow changes of the source.
-func TestKilledWhileFollowing(t *testing.T) {
-	t.Parallel()
-	for _, m := range []moment{arrived, performed, answered} {
-		t.Run(string(m), func(t *testing.T) {
-			t.Parallel()
-			w := newGated(t, withPeople(oktatest.Synthetic(24, 4, 60, 1)))
-			if r := w.command("sync"); r.code != exitDone {
-				t.Fatal(r)
-			}
-			for round := range min(6, 1+kills(t)/8) {
-				w.churn(round)
-				w.killAt(place{toTarget, "PATCH", "", 1 + round, m}, "sync")
-				w.recovers()
-			}
-		})
 	}
 }
 

@@ -22,6 +22,7 @@ func main() {
 	// net/http prints what a server sends unasked, a repeated credential
 	// included, to the standard library's logger. Nothing else uses it.
 	log.SetOutput(io.Discard)
+	thrifty()
 	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 

@@ -287,7 +287,8 @@ func (m *model) foreignDiffers() string {
 	return ""
 }
 
-// modelRuns bounds the runs of one part: each has servers of its own.
+// modelRuns bounds the runs of one part, where SCIMSYNC_MODEL_RUNS does not ask for
+// more: each has servers of its own.
 const modelRuns = 6
 
 // Whatever happens on both sides, after a sync the target is what the source says,
@@ -297,10 +298,10 @@ func TestModel(t *testing.T) {
 	for part := range 3 {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
-			runs, failed := 0, false
+			runs, limit, failed := 0, asked(t, "SCIMSYNC_MODEL_RUNS", modelRuns), false
 			rapid.Check(t, func(rt *rapid.T) {
 				// A failure is run again to be made small.
-				if runs++; runs > modelRuns && !failed {
+				if runs++; runs > limit && !failed {
 					return
 				}
 				defer func() { failed = failed || rt.Failed() }()

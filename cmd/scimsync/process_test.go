@@ -214,6 +214,13 @@ func (g *gate) disarm() {
 	g.match = nil
 }
 
+// forget sets the counts back.
+func (g *gate) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.counts)
+}
+
 // count returns how many requests of a method came below a path.
 func (g *gate) count(match func(*http.Request) bool) int {
 	g.mu.Lock()

@@ -106,6 +106,7 @@ func (a *app) sync(ctx context.Context, names []string, out output, o agent.Opti
 
 // apply carries one prepared cycle out, shows it, and tells whoever is to hear.
 func (s *session) apply(ctx context.Context, sync *configs.Sync, cycle *agent.Cycle, out output, of reach) error {
+	s.tell.begins(ctx, sync)
 	result, failure := cycle.Apply(ctx, s.app.stop)
 	s.app.endProgress(nil)
 	s.ended(codeOfResult(result))

@@ -33,6 +33,24 @@ type debts struct {
 // is never empty.
 func (debts) prefix(sync string) string { return "/" + url.PathEscape(sync) + "/told/" }
 
+// begin notes, before a run makes anything, where the telling of a sync begins: a
+// first run that is killed owes what it made.
+func (d debts) begin(ctx context.Context, sync string) error {
+	_, known, err := d.last(ctx, sync)
+	if err != nil || known {
+		return err
+	}
+	runs, err := d.ledger.Runs(ctx, sync, 1)
+	if err != nil {
+		return err
+	}
+	before := ""
+	if len(runs) > 0 {
+		before = runs[0].ID
+	}
+	return d.keep(ctx, sync, before)
+}
+
 // owed returns the groups that earlier runs made since everybody was told, and
 // notes where it looked from. Those who heard of some are not told again: the
 // conditions are the same.

@@ -202,3 +202,33 @@ func TestUnsupportedChanges(t *testing.T) {
 		t.Errorf("%d requests, want those of Open only", n)
 	}
 }
+
+// A page of maintenance with 200 tells nothing of what became of a write: a create
+// and a change are looked up, a delete is seen by looking.
+func TestPageInPlaceOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	page := scimtest.When{Every: 1, Times: 1}
+	at := func(method string) scimtest.Hazards {
+		page.Method = method
+		return scimtest.Hazards{HTML200: page}
+	}
+	r := newRig(t, scimtest.Options{}, scim.Settings{})
+	id := r.apply(t, userChange(identity.Create, "", slices.Clone(ada)...)).Entry.TargetID
+	r.fake.SetHazards(at(http.MethodPost))
+	_, err := r.session.Apply(t.Context(), userChange(identity.Create, "", identity.Attribute{Path: "userName", After: "bo@example.com"}))
+	wantClass(t, err, connectors.Lost)
+	r.fake.SetHazards(at(http.MethodPatch))
+	_, err = r.session.Apply(t.Context(), userChange(identity.Update, id, set("title", "Engineer")))
+	wantClass(t, err, connectors.Lost)
+	// The page stands in the way, and nothing is deleted.
+	r.fake.SetHazards(at(http.MethodDelete))
+	_, err = r.session.Apply(t.Context(), userChange(identity.Delete, id))
+	wantClass(t, err, connectors.Rejected)
+	if err == nil || !strings.Contains(err.Error(), "still there") {
+		t.Errorf("%v", err)
+	}
+	r.fake.SetHazards(scimtest.Hazards{})
+	if _, err := r.session.Apply(t.Context(), userChange(identity.Delete, id)); err != nil {
+		t.Error(err)
+	}
+}

@@ -107,6 +107,10 @@ func (r *resource) decodeMembers(decoder *json.Decoder) error {
 	return err
 }
 
+// maxDepth is the depth encoding/json refuses to go beyond in one value; its
+// stream of tokens has no bound of its own.
+const maxDepth = 10_000
+
 // skipRest reads to the end of the object or list the decoder is in.
 func skipRest(decoder *json.Decoder) error {
 	for depth := 1; depth > 0; {
@@ -116,7 +120,9 @@ func skipRest(decoder *json.Decoder) error {
 		}
 		switch token {
 		case json.Delim('{'), json.Delim('['):
-			depth++
+			if depth++; depth > maxDepth {
+				return connectors.Errorf(connectors.Incomplete, "the answer is nested more than %d deep", maxDepth)
+			}
 		case json.Delim('}'), json.Delim(']'):
 			depth--
 		}
@@ -207,6 +213,10 @@ func decodePage(decoder *json.Decoder, kind identity.Kind) (listPage, error) {
 		}
 		key, _ := token.(string)
 		if strings.EqualFold(key, "Resources") {
+			if listed {
+				// Which of them counts would be a guess (RFC 8259, section 4).
+				return p, connectors.Errorf(connectors.Incomplete, "the answer holds Resources twice")
+			}
 			listed = true
 			if err := p.decodeResources(decoder, kind); err != nil {
 				return p, err

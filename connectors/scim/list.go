@@ -3,6 +3,7 @@ package scim
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -76,9 +77,10 @@ type walk struct {
 
 	// began says that a first page was read.
 	began bool
-	// seen are digests of the ids yielded, 16 bytes each: a million objects
-	// have to fit beside everything else.
-	seen       map[[16]byte]struct{}
+	// seen are digests of the ids yielded, 8 bytes each: a million objects have
+	// to fit beside everything else. That two of a million ids have one digest
+	// happens in one listing of some 40 million, and the total then tells.
+	seen       map[uint64]struct{}
 	total      int64 // the last totalResults; -1 unknown
 	shrunk     bool  // totalResults fell while paging: objects may have moved to pages already read
 	unreadable []string
@@ -92,7 +94,7 @@ func (s *session) newWalk(k identity.Kind, fixed query) *walk {
 			size = min(size, smaller)
 		}
 	}
-	return &walk{s: s, kind: k, fixed: fixed, size: size, seen: map[[16]byte]struct{}{}, total: -1}
+	return &walk{s: s, kind: k, fixed: fixed, size: size, seen: map[uint64]struct{}{}, total: -1}
 }
 
 // emit takes the new entries of a page.
@@ -117,6 +119,23 @@ func (w *walk) run(ctx context.Context, emit emit) error {
 			w.unread, w.kind.Plural(), strings.Join(w.unreadable, "; "))
 	}
 	return nil
+}
+
+// tooLarge says that a page was larger than is read, so that a shorter one may do.
+func tooLarge(err error) bool {
+	return errors.Is(err, errTooLarge) || codeOf(err) == rest.CodeAnswerTooLarge
+}
+
+// maxObjects ends a listing that has no end: what has been seen is remembered in
+// memory.
+const maxObjects = 5_000_000
+
+// bounded refuses a listing that goes on for ever.
+func (w *walk) bounded() error {
+	if len(w.seen) <= maxObjects {
+		return nil
+	}
+	return connectors.Errorf(connectors.Incomplete, "the target lists more than %d %s: it may be making them up", maxObjects, w.kind.Plural())
 }
 
 // take returns the entries that were not seen before and remembers them.
@@ -146,7 +165,7 @@ func (w *walk) take(p listPage) []identity.Entry {
 
 func (w *walk) first(id string) bool {
 	sum := sha256.Sum256([]byte(id))
-	key := [16]byte(sum[:16])
+	key := binary.BigEndian.Uint64(sum[:])
 	if _, ok := w.seen[key]; ok {
 		return false
 	}
@@ -170,34 +189,33 @@ func (w *walk) whole() error {
 	return nil
 }
 
-// byIndex reads pages by startIndex. A target whose GET repeats the first page
-// is asked once more by POST /.search, with numbers instead of text:
-// scimmy-routers 1.3 reads startIndex there only.
+// byIndex reads pages by startIndex. A product whose GET repeats the first page
+// and whose profile says that it searches is asked by POST /.search, with numbers
+// instead of text: scimmy-routers 1.3 reads startIndex there only. No other
+// target is: who does not know .search might take the request for a create, and a
+// read must send nothing that could be a write.
 func (w *walk) byIndex(ctx context.Context, emit emit) error {
-	searches := &w.s.learned.searchOnly[kindIndex(w.kind)]
-	if !searches.Load() {
-		err := w.indexPages(ctx, w.get, emit)
-		if !errors.Is(err, errNoAdvance) {
-			return err
-		}
-		w.s.log.Warn("pages do not advance by GET; asking by POST /.search", "kind", string(w.kind))
-		if err := w.indexPages(ctx, w.search, emit); err != nil {
-			return w.stuck(err)
-		}
-		searches.Store(true)
-		return nil
+	if w.s.product.Search && !w.lookup {
+		return w.stuck(w.indexPages(ctx, w.search, emit))
 	}
-	return w.stuck(w.indexPages(ctx, w.search, emit))
+	err := w.indexPages(ctx, w.get, emit)
+	if !errors.Is(err, errNoAdvance) {
+		return err
+	}
+	if w.s.product.Search {
+		err = w.indexPages(ctx, w.search, emit)
+	}
+	return w.stuck(err)
 }
 
 // stuck explains pages that do not advance.
 func (w *walk) stuck(err error) error {
-	if err == nil || errors.Is(err, errStopped) || isClass(err, connectors.Unauthorized) {
+	if !errors.Is(err, errNoAdvance) {
 		return err
 	}
 	return connectors.Errorf(connectors.Incomplete,
-		"the target repeats the same page of %s (%d distinct objects seen): it ignores startIndex, and POST /.search does not help: %w",
-		w.kind.Plural(), len(w.seen), err)
+		"the target repeats the same page of %s (%d distinct objects seen): it ignores startIndex; raise limits.page_size above the number of %s, or ask its maker for a profile that says how it pages: %w",
+		w.kind.Plural(), len(w.seen), w.kind.Plural(), err)
 }
 
 // indexPages walks the pages; a total that fell while paging means that objects
@@ -225,7 +243,7 @@ func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) er
 	start, head, stale := int64(1), "", 0
 	for n := 1; ; n++ {
 		p, err := pages.at(start)
-		if errors.Is(err, errTooLarge) && w.size > 1 {
+		if tooLarge(err) && w.size > 1 {
 			pages.stop()
 			w.shrinkPage()
 			pages = newPrefetch(ctx, w, get)
@@ -241,6 +259,9 @@ func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) er
 		}
 		before := len(w.seen)
 		if err := emit(w.take(p)); err != nil {
+			return err
+		}
+		if err := w.bounded(); err != nil {
 			return err
 		}
 		start += int64(p.count)
@@ -262,7 +283,25 @@ func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) er
 		if w.maxPages > 0 && n >= w.maxPages {
 			return connectors.Errorf(connectors.Unsupported, "the filter finds more than %d pages: it is ignored", n)
 		}
+		if w.heavy(p) {
+			pages.stop()
+			w.slim(p)
+			pages = newPrefetch(ctx, w, get)
+		}
 	}
+}
+
+// heavy reports whether a page had more members than is held at a time, though it
+// had several groups.
+func (w *walk) heavy(p listPage) bool {
+	return w.kind == identity.Group && p.members > heavyMembers && p.count > 1 && w.size > 1
+}
+
+// slim asks for no more groups from now on than have so many members, if they are
+// like those of the page.
+func (w *walk) slim(p listPage) {
+	w.size = min(w.size, max(1, p.count*heavyMembers/p.members))
+	w.s.learned.groupPage.Store(int32(w.size))
 }
 
 // enough reports whether the page just read was the last. A total that was
@@ -335,8 +374,11 @@ func (w *walk) request(ctx context.Context, method string, q query, body any) (l
 	}
 	defer resp.Body.Close()
 	limit := int64(pageBytes)
-	if w.size == 1 {
+	switch {
+	case w.size == 1:
 		limit = objectBytes
+	case w.kind == identity.Group:
+		limit = groupPageBytes
 	}
 	return readPage(resp, w.kind, limit)
 }
@@ -347,11 +389,4 @@ func (p listPage) head() string {
 		return ""
 	}
 	return p.entries[0].TargetID
-}
-
-func kindIndex(k identity.Kind) int {
-	if k == identity.Group {
-		return 1
-	}
-	return 0
 }

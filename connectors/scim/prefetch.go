@@ -13,8 +13,8 @@ const (
 	aheadObjects = 4_000
 	// aheadGroups bounds pages of groups, which may carry many members each.
 	aheadGroups = 4
-	// heavyMembers is the number of members on one page beyond which nothing
-	// is read ahead.
+	// heavyMembers is how many members the pages that are read ahead may have
+	// together. A page with more is the last of its size.
 	heavyMembers = 20_000
 )
 
@@ -83,6 +83,9 @@ func (p *prefetch) at(start int64) (listPage, error) {
 func (p *prefetch) learn(start int64, page listPage) {
 	if page.members > heavyMembers || page.total < 0 {
 		p.off = true
+	}
+	if page.members > 0 {
+		p.window = min(p.window, max(1, heavyMembers/page.members))
 	}
 	p.total = page.total
 	if p.step == 0 {

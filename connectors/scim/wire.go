@@ -15,12 +15,14 @@ import (
 	"github.com/scimsync/scimsync/connectors/internal/rest"
 )
 
-// The bounds of an answer in bytes. A page that grows beyond pageBytes is asked
-// for again in smaller pieces; one group may take objectBytes, since a group with
-// a million members is one object; nobody's account is larger than userBytes.
+// The bounds of an answer in bytes. A page that grows beyond pageBytes, or beyond
+// groupPageBytes of groups, is asked for again in smaller pieces; one group may take
+// objectBytes, since a group with a million members is one object; nobody's account
+// is larger than userBytes.
 const (
 	objectBytes    = 256 << 20
 	pageBytes      = 32 << 20
+	groupPageBytes = 16 << 20
 	userBytes      = 4 << 20
 	discoveryBytes = 4 << 20
 )
@@ -30,8 +32,10 @@ const (
 func answerBytes(r *http.Request) int64 {
 	folder, last := path.Split(r.URL.Path)
 	switch folder = path.Base(folder); {
-	case last == "Users", last == ".search", last == "Groups" && r.URL.Query().Get("count") != "1":
+	case last == "Users", last == ".search":
 		return pageBytes
+	case last == "Groups" && r.URL.Query().Get("count") != "1":
+		return groupPageBytes
 	case last == "Groups", folder == "Groups":
 		return objectBytes
 	case folder == "Users":
