@@ -214,7 +214,7 @@ func (w *comparison) unbundle(ctx context.Context, j ledger.Joined) error {
 	if _, still := w.agent.bundles()[strings.TrimPrefix(j.Owned.Ref.ID, bundlePrefix)]; still {
 		return nil
 	}
-	return w.put(ctx, j.Owned.Ref, []identity.Change{{
+	return w.put(ctx, []identity.Change{{
 		Op: identity.Release, Ref: j.Owned.Ref, TargetID: j.Owned.TargetID, Name: j.Owned.Name,
 		Cause: identity.CauseOutOfScope, Reason: "no longer in bundles; its members stay as they are",
 	}}, false)

@@ -277,7 +277,7 @@ func (w *comparison) object(ctx context.Context, j ledger.Joined) error {
 			return err
 		}
 	}
-	if err := w.put(ctx, d.Ref, changes, byConfig); err != nil {
+	if err := w.put(ctx, changes, byConfig); err != nil {
 		return err
 	}
 	return w.enrol(ctx, d, v, changes)
@@ -296,7 +296,7 @@ func (w *comparison) matched(ctx context.Context, j ledger.Joined) (verdict, err
 }
 
 // put adds the steps of one object.
-func (w *comparison) put(ctx context.Context, ref identity.Ref, changes []identity.Change, byConfig bool) error {
+func (w *comparison) put(ctx context.Context, changes []identity.Change, byConfig bool) error {
 	adopted := false
 	for _, change := range changes {
 		step := plan.Step{Place: plan.Place{Wave: plan.WaveOf(change)}, Change: change}

@@ -136,5 +136,5 @@ func (w *comparison) leaver(ctx context.Context, j ledger.Joined) error {
 			return err
 		}
 	}
-	return w.put(ctx, ref, changes, byConfig)
+	return w.put(ctx, changes, byConfig)
 }

@@ -244,7 +244,7 @@ func (w *comparison) references(ctx context.Context) error {
 			continue
 		}
 		sortAttributes(attributes)
-		if err := w.put(ctx, d.Ref, []identity.Change{{
+		if err := w.put(ctx, []identity.Change{{
 			Op: identity.Update, Ref: d.Ref, TargetID: account.TargetID, Name: d.Name,
 			Attributes: attributes, Cause: identity.CauseReference,
 			Reason: "refers to an account that this plan makes or adopts",

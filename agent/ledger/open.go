@@ -33,16 +33,33 @@ const (
 	readers = 4
 )
 
-// The page caches of a connection, in KiB. Memory stays flat because they are
-// small: what does not fit is in the page cache of the operating system, a read
-// of some microseconds away. With 8 MiB each a run took 25 MiB more and was no
-// faster, at 10,000 users and at 100,000.
+// The page caches of a connection, in KiB. They are small: what does not fit is in
+// the page cache of the operating system, a read of some microseconds away. With
+// 8 MiB each a run over 10,000 users took 25 MiB more and was no faster.
 const (
 	readerCache  = 512
 	writerCache  = 1024
 	scratchCache = 1024
 	tempCache    = 2048
 )
+
+// Where the ledger is large, the caches of scratch connections grow with it, up to
+// what is left of the memory that a run may take at any size: temporary tables are
+// filled in whatever order a target lists its objects.
+const (
+	tempShare, mostTempCache       = 16, 24 << 10
+	scratchShare, mostScratchCache = 32, 8 << 10
+)
+
+// room returns the statements that give a scratch connection its caches.
+func (l *Ledger) room() string {
+	size := 0
+	if info, err := os.Stat(l.path); err == nil {
+		size = int(info.Size() >> 10)
+	}
+	return fmt.Sprintf("PRAGMA temp.cache_size = -%d; PRAGMA main.cache_size = -%d;",
+		min(max(size/tempShare, tempCache), mostTempCache), min(max(size/scratchShare, scratchCache), mostScratchCache))
+}
 
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
@@ -175,7 +192,13 @@ func (l *Ledger) conn(ctx context.Context) (*sql.Conn, error) {
 		return nil, ErrReadOnly
 	}
 	conn, err := l.scratch.Conn(ctx)
-	return conn, l.wrap(ctx, "connect", err)
+	if err != nil {
+		return nil, l.wrap(ctx, "connect", err)
+	}
+	if _, err := conn.ExecContext(ctx, l.room()); err != nil {
+		return nil, errors.Join(l.wrap(ctx, "connect", err), conn.Close())
+	}
+	return conn, nil
 }
 
 func connect(path string, o Options) (*Ledger, error) {

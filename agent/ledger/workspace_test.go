@@ -260,8 +260,11 @@ func TestWorkspaceSkip(t *testing.T) {
 	got, err := r.Skipped(t.Context())
 	must(t, err)
 	same(t, "skipped", got, []plan.Skipped{
-		{Ref: user("a"), Why: "ambiguous", Undecided: true}, {Ref: user("b"), Why: "first"}, {Ref: user("c"), Why: "unread", Undecided: true},
-		exists, {Ref: lost.Ref, Why: "ambiguous", Undecided: true},
+		{Ref: user("a"), Why: "ambiguous", Undecided: true},
+		{Ref: user("b"), Why: "first"},
+		{Ref: user("c"), Why: "unread", Undecided: true},
+		exists,
+		{Ref: lost.Ref, Why: "ambiguous", Undecided: true},
 	})
 }
 

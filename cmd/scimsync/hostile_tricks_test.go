@@ -31,14 +31,14 @@ type trick struct {
 }
 
 func (k trick) applies(side string) bool {
-	any := k.only == ""
+	fits := k.only == ""
 	for part := range strings.SplitSeq(k.only, ",") {
-		any = any || part == side
+		fits = fits || part == side
 	}
 	for part := range strings.SplitSeq(k.but, ",") {
-		any = any && part != side
+		fits = fits && part != side
 	}
-	return any
+	return fits
 }
 
 // respond is a trick that writes headers, given as pairs, and a body.

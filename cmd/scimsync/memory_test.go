@@ -201,13 +201,13 @@ func TestMemoryIsFlat(t *testing.T) { //nolint:paralleltest // what others have 
 		"in step":    func(users int) *mirage { return &mirage{users: users} },
 		"first load": func(users int) *mirage { return &mirage{users: users, empty: true} },
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // as above
+		t.Run(name, func(t *testing.T) {
 			if n := growth(t, of); n > bound {
 				t.Errorf("%d KiB more for %d more users, the bound is %d KiB", n>>10, many-few, bound>>10)
 			}
 		})
 	}
-	t.Run("a defect is found", func(t *testing.T) { //nolint:paralleltest // as above
+	t.Run("a defect is found", func(t *testing.T) {
 		if n := growth(t, func(users int) *mirage { return &mirage{users: users, keeps: true} }); n <= bound {
 			t.Errorf("%d KiB more where every answer is kept, which the bound of %d KiB should catch", n>>10, bound>>10)
 		}

@@ -130,14 +130,6 @@ func (p *process) end() ran {
 	return ran{code, p.out.String(), p.err.String()}
 }
 
-// died demands that the process was killed, rather than ended by itself.
-func (p *process) died() {
-	p.t.Helper()
-	if r := p.end(); r.code != -1 {
-		p.t.Fatalf("the process ended by itself before it was killed\n%s", r)
-	}
-}
-
 // says waits until the process has written the text to standard error.
 func (p *process) says(text string) {
 	p.t.Helper()

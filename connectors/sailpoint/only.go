@@ -215,7 +215,7 @@ func (r *reading) one(ctx context.Context, c call, ref identity.Ref, v any, id f
 	case notFound(err):
 		return connectors.Gone{Ref: ref, Why: identity.CauseGone}, nil
 	case connectors.ClassOf(err) == connectors.Forbidden:
-		return connectors.Unreadable{Ref: ref, Why: err.Error()}, nil //nolint:nilerr // one object that may not be read is one event
+		return connectors.Unreadable{Ref: ref, Why: err.Error()}, nil
 	case err != nil:
 		return nil, rest.Wrap("read", ref, err)
 	case id() != ref.ID:
