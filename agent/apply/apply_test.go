@@ -236,13 +236,18 @@ func TestStops(t *testing.T) {
 			defer cancel()
 			stop := make(chan struct{})
 			b.engine.Stop = stop
+			told := make(chan struct{})
 			b.target.after = func(c identity.Change) {
-				if c.Ref.ID == "u005" {
-					if how == "stop" {
-						close(stop)
-					} else {
-						cancel()
-					}
+				switch {
+				case c.Ref.ID > "u005":
+					<-told // or the other worker runs through all of them meanwhile
+				case c.Ref.ID < "u005":
+				case how == "stop":
+					close(stop)
+					close(told)
+				default:
+					cancel()
+					close(told)
 				}
 			}
 			var changes []identity.Change
