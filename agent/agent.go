@@ -91,6 +91,9 @@ type Cycle struct {
 	// configHeld says that the guard holds removals that come from an edit of
 	// the configuration, so that the edit is not taken for accepted yet.
 	configHeld bool
+	// surveyed is what was seen of the target while the source was read; nil:
+	// nothing.
+	surveyed *survey
 	// bound is what the ledger remembers of the target.
 	bound ledger.Binding
 	// unreadable are objects whose counterpart the target shows in a form
@@ -226,16 +229,25 @@ func (c *Cycle) closeOn(err error) error {
 
 func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
 	var err error
-	if c.session, err = a.Target.Open(ctx); err != nil {
-		return incomplete("connect to target "+a.Sync.Target.Name, err)
-	}
 	if c.bound, _, err = a.Ledger.Binding(ctx, a.Sync.Name); err != nil {
 		return err
 	}
 	if err := a.recover(ctx, c); err != nil {
 		return err
 	}
-	if err := a.read(ctx, c, o); err != nil {
+	mark, mirrored, err := a.Ledger.Mirror(a.Sync.Source.Name).Bookmark(ctx)
+	if err != nil {
+		return err
+	}
+	begin, err := a.opening(ctx, c, o, mark, mirrored)
+	if err != nil {
+		return err
+	}
+	if err := a.openScratch(ctx, c); err != nil {
+		return err
+	}
+	survey, reading := a.survey(ctx, c, begin.from == "")
+	if err := survey.join(a.read(reading, c, begin)); err != nil {
 		return err
 	}
 	if c.extent == selected {
@@ -244,13 +256,11 @@ func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
 			return err
 		}
 		a.Log.InfoContext(ctx, "comparing the whole target", "sync", a.Sync.Name, "because", err.Error())
-		if err := c.restart(); err != nil {
+		if err := a.restart(ctx, c); err != nil {
 			return err
 		}
 	}
-	if err := a.openScratch(ctx, c); err != nil {
-		return err
-	}
+	c.surveyed = survey
 	if err := c.scratch.Mark(ctx); err != nil {
 		return err
 	}
@@ -265,13 +275,16 @@ func (a *Agent) openScratch(ctx context.Context, c *Cycle) error {
 }
 
 // restart forgets what was compared, so that everything can be.
-func (c *Cycle) restart() error {
+func (a *Agent) restart(ctx context.Context, c *Cycle) error {
 	scratch := c.scratch
 	*c = Cycle{
-		agent: c.agent, session: c.session, lease: c.lease, bound: c.bound, began: c.began, readFull: c.readFull, extent: whole,
+		agent: a, session: c.session, lease: c.lease, bound: c.bound, began: c.began, readFull: c.readFull, extent: whole,
 	}
 	c.fresh()
-	return scratch.Close()
+	if err := scratch.Close(); err != nil {
+		return err
+	}
+	return a.openScratch(ctx, c)
 }
 
 // fresh makes what a comparison notes down.

@@ -19,9 +19,6 @@ var errTooNarrow = errors.New("a comparison of single objects will not do")
 // source says has changed, what failed before, and whose grace period is over. It
 // ends with errTooNarrow where the whole target has to be compared instead.
 func (a *Agent) compareDue(ctx context.Context, c *Cycle, o Options) error {
-	if err := a.openScratch(ctx, c); err != nil {
-		return err
-	}
 	now := a.Now()
 	due := now
 	if o.Eager || o.AllowRemovals != nil {

@@ -59,14 +59,18 @@ func (a *Agent) reach() reach {
 type opening struct {
 	from connectors.Cursor
 	why  string
+	// known says that the mirror holds what will be read, of an earlier time.
+	known bool
 }
 
 // opening decides whether the cycle may begin with what changed. Everything has
 // to be as it was when both sides were last compared in full, and no full cycle
 // may be due.
-func (a *Agent) opening(ctx context.Context, c *Cycle, o Options, mark ledger.Bookmark, mirrored bool, key string) (opening, error) {
+func (a *Agent) opening(ctx context.Context, c *Cycle, o Options, mark ledger.Bookmark, mirrored bool) (opening, error) {
+	key := readKey(a.reach(), a.Fields)
+	known := mirrored && mark.Selection == a.Sync.Source.Selection && mark.Fields == key
 	full := func(format string, args ...any) (opening, error) {
-		return opening{why: fmt.Sprintf(format, args...)}, nil
+		return opening{why: fmt.Sprintf(format, args...), known: known}, nil
 	}
 	b := c.bound
 	switch {
@@ -95,12 +99,19 @@ func (a *Agent) opening(ctx context.Context, c *Cycle, o Options, mark ledger.Bo
 	case b.ConfigHash != a.Sync.Hash || b.Selection != a.Sync.Source.Selection:
 		return full("the configuration was edited")
 	}
-	if known, err := a.Ledger.KnowsIdle(ctx, a.Sync.Name); err != nil || !known {
-		return opening{why: "the last full cycle prepared for none"}, err
+	prepared, err := a.Ledger.KnowsIdle(ctx, a.Sync.Name)
+	if err != nil {
+		return opening{}, err
+	}
+	if !prepared {
+		return full("the last full cycle prepared for none")
 	}
 	next := a.Sync.Full.Next(b.FullAt)
 	if !next.IsZero() && !next.After(a.Now()) {
 		return full("one is due since %s", next.Format(time.RFC3339))
 	}
-	return opening{from: connectors.Cursor(mark.Cursor), why: "both sides were compared in full at " + b.FullAt.Format(time.RFC3339)}, nil
+	return opening{
+		from: connectors.Cursor(mark.Cursor), known: known,
+		why: "both sides were compared in full at " + b.FullAt.Format(time.RFC3339),
+	}, nil
 }

@@ -96,7 +96,7 @@ func TestOpening(t *testing.T) {
 			if f.idle {
 				remember(t, a)
 			}
-			got, err := a.opening(t.Context(), &Cycle{agent: a, bound: f.bound}, f.options, f.mark, f.mirrored, key)
+			got, err := a.opening(t.Context(), &Cycle{agent: a, bound: f.bound}, f.options, f.mark, f.mirrored)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,10 +185,16 @@ func TestRestart(t *testing.T) {
 	if err := a.openScratch(context.WithoutCancel(t.Context()), c); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.restart(); err != nil {
+	before := c.scratch
+	if err := a.restart(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if c.extent != whole || c.heldBeside != 0 || len(c.notes) != 0 || c.scratch != nil || !c.began.Equal(at(1)) || c.sought == nil {
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if c.extent != whole || c.heldBeside != 0 || len(c.notes) != 0 || c.scratch == before || !c.began.Equal(at(1)) || c.sought == nil {
 		t.Errorf("restarted as %+v", c)
 	}
 }

@@ -29,19 +29,8 @@ func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 	if !c.profile().Listable {
 		return incomplete(what, a.lookUpAll(ctx, c, k))
 	}
-	err := c.scratch.Load(ctx, func() error {
-		want := connectors.Want{Members: k == identity.Group && a.links()}
-		for entry, err := range c.session.List(ctx, k, want) {
-			if err != nil {
-				return err
-			}
-			if err := c.scratch.PutLive(ctx, k, entry, keysOf(entry, a.keyPaths(k))); err != nil {
-				return err
-			}
-			a.Progress.Advance(1)
-		}
-		return nil
-	})
+	n, err := c.listing(ctx, k)
+	a.Progress.Advance(n)
 	if connectors.ClassOf(err) == connectors.Incomplete {
 		a.Log.WarnContext(ctx, "the target cannot be listed; looking objects up one by one",
 			"target", a.Sync.Target.Name, "kind", k, "err", err)
@@ -53,9 +42,19 @@ func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 	return incomplete(what, err)
 }
 
+// listing is what the survey has listed, or lists it now.
+func (c *Cycle) listing(ctx context.Context, k identity.Kind) (int, error) {
+	if c.surveyed != nil {
+		if err, listed := c.surveyed.listed[k]; listed {
+			return c.surveyed.seen[k], err
+		}
+	}
+	return c.agent.list(ctx, c, k)
+}
+
 // lookups is how many look-ups are on their way at a time; the transport paces
 // them further.
-const lookups = 16
+const lookups = workers
 
 // lookUpAll finds each object on its own: what is owned by its id, the rest by
 // its keys.

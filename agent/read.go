@@ -34,20 +34,11 @@ func linked(s *configs.Sync) bool {
 
 // read brings the mirror of the source up to date, and decides thereby what the
 // cycle is about. Nothing of an incomplete read is kept.
-func (a *Agent) read(ctx context.Context, c *Cycle, o Options) error {
+func (a *Agent) read(ctx context.Context, c *Cycle, begin opening) error {
 	a.Progress.Phase("reading "+a.Sync.Source.Name, 0)
 	mirror, reach := a.Ledger.Mirror(a.Sync.Source.Name), a.reach()
-	key := readKey(reach, a.Fields)
-	mark, mirrored, err := mirror.Bookmark(ctx)
-	if err != nil {
-		return err
-	}
-	begin, err := a.opening(ctx, c, o, mark, mirrored, key)
-	if err != nil {
-		return err
-	}
 	query := connectors.Query{Kinds: reach.kinds, Links: reach.links, Fields: a.Fields, From: begin.from}
-	if mirrored && mark.Selection == a.Sync.Source.Selection && mark.Fields == key {
+	if begin.known {
 		query.Known = mirror.Known(ctx)
 	}
 	read, err := a.readInto(ctx, mirror, query, reach)

@@ -99,7 +99,7 @@ func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error)
 
 // workers is how many changes are in flight when the target's limit is unknown;
 // the transport learns a better number below it.
-const workers = 16
+const workers = 64
 
 // journal writes intents under the lease of the cycle.
 type journal struct{ c *Cycle }

@@ -52,9 +52,11 @@ type Engine struct {
 }
 
 const (
-	// chunk is how many intents are committed together, and crowd how many
-	// members they may have: what is in flight is held in memory.
-	chunk = 256
+	// chunk is how many intents are committed together. As many again, and those
+	// in flight, may be open at a time.
+	chunk = 128
+	// crowd is how many members the steps in flight may have before no further
+	// ones are taken up: they are held in memory.
 	crowd = 10_000
 	// settleEvery is how many outcomes are committed together: with the
 	// intents, at most one fsync per ten writes.
@@ -80,7 +82,8 @@ var ErrInterrupted = errors.New("interrupted")
 // When ctx ends, so do the calls in flight; what became of them is written down
 // all the same, and the rest is marked as not tried.
 func (e *Engine) Run(ctx context.Context) (Report, error) {
-	r := &run{Engine: e}
+	r := &run{Engine: e, halt: make(chan struct{})}
+	r.halted = sync.OnceFunc(func() { close(r.halt) })
 	places, err := e.Scratch.Places(context.WithoutCancel(ctx))
 	if err != nil {
 		return r.report, err
@@ -94,7 +97,7 @@ func (e *Engine) Run(ctx context.Context) (Report, error) {
 }
 
 // run is the state of one Run. Only its own goroutine touches it, but for what
-// judging guards while a batch is at work.
+// judging guards while the crew is at work.
 type run struct {
 	*Engine
 	report Report
@@ -102,12 +105,28 @@ type run struct {
 	judging sync.Mutex // guards report.Stopped, failing and Advance
 	// failing counts failures of the target in a row.
 	failing int
-	// halt is closed, by halted, when no further call of the batch may begin.
+	// halt is closed, by halted, when no further call may begin.
 	halt   chan struct{}
 	halted func()
 }
 
+// place applies the steps of one place. While the crew writes, the next steps are
+// prepared and outcomes written down, so that the target is not kept waiting for
+// the disk; when it returns, everything has come to its end.
 func (r *run) place(ctx context.Context, place plan.Place) error {
+	c := r.newCrew(ctx)
+	err := r.feed(ctx, place, c)
+	if err != nil {
+		r.halted()
+	}
+	c.dismiss()
+	if problem := c.settleAll(); err == nil {
+		err = problem
+	}
+	return err
+}
+
+func (r *run) feed(ctx context.Context, place plan.Place, c *crew) error {
 	var batch []plan.Step
 	members := 0
 	for s, err := range r.Scratch.StepsAt(context.WithoutCancel(ctx), place) {
@@ -119,23 +138,25 @@ func (r *run) place(ctx context.Context, place plan.Place) error {
 		}
 		members += len(s.Members)
 		if batch = append(batch, s); len(batch) == chunk || members >= crowd {
-			if err := r.batch(ctx, batch); err != nil {
+			if err := r.batch(ctx, batch, c); err != nil {
 				return err
 			}
 			batch, members = nil, 0
 		}
 	}
-	return r.batch(ctx, batch)
+	return r.batch(ctx, batch, c)
 }
 
-// batch applies steps of one place.
-func (r *run) batch(ctx context.Context, steps []plan.Step) error {
+// batch hands steps of one place to the crew, once there is need of them.
+func (r *run) batch(ctx context.Context, steps []plan.Step, c *crew) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	r.noticeStop(ctx)
-	if r.report.Stopped != nil {
-		return r.leave(ctx, steps)
+	if err := c.ready(steps); err != nil {
+		return err
+	}
+	if stopped := r.stopped(ctx); stopped != nil {
+		return r.leave(ctx, steps, stopped)
 	}
 	// What is kept here is brought to its end even when the run is cut short:
 	// only the calls to the target are not.
@@ -164,10 +185,19 @@ func (r *run) batch(ctx context.Context, steps []plan.Step) error {
 			return err
 		}
 	}
-	return r.work(ctx, granted)
+	c.take(granted)
+	return nil
 }
 
-// noticeStop looks whether somebody asked to stop.
+// stopped returns why no further step is tried; nil: they are.
+func (r *run) stopped(ctx context.Context) error {
+	r.judging.Lock()
+	defer r.judging.Unlock()
+	r.noticeStop(ctx)
+	return r.report.Stopped
+}
+
+// noticeStop looks whether somebody asked to stop. The caller holds judging.
 func (r *run) noticeStop(ctx context.Context) {
 	if r.report.Stopped != nil {
 		return
@@ -182,11 +212,11 @@ func (r *run) noticeStop(ctx context.Context) {
 }
 
 // leave marks steps that are not tried.
-func (r *run) leave(ctx context.Context, steps []plan.Step) error {
+func (r *run) leave(ctx context.Context, steps []plan.Step, stopped error) error {
 	ctx = context.WithoutCancel(ctx)
 	for _, s := range steps {
 		r.report.NotTried++
-		if err := r.Scratch.SettleStep(ctx, s.Seq, plan.NotTried, "", r.report.Stopped.Error()); err != nil {
+		if err := r.Scratch.SettleStep(ctx, s.Seq, plan.NotTried, "", stopped.Error()); err != nil {
 			return err
 		}
 	}

@@ -110,8 +110,26 @@ func TestChains(t *testing.T) {
 			t.Fatalf("%s: title %v, adoption refused: %t", id, e.Attrs["title"], refused)
 		}
 	}
-	if b.journal.batches > 5 {
+	if b.journal.batches > 9 {
 		t.Errorf("%d transactions of intents for 900 changes", b.journal.batches)
+	}
+}
+
+// The next steps are written down while the first are still on their way, so that
+// the target does not wait for the disk; but not all of them, whatever there is.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.engine.Workers = 4
+	b.target.after = func(identity.Change) { <-b.journal.second } // or nothing ever ends
+	var changes []identity.Change
+	for i := range 2000 {
+		changes = append(changes, create(user(fmt.Sprintf("u%04d", i))))
+	}
+	b.plan(changes...)
+	b.want(b.run(), plan.Outcomes{Applied: 2000})
+	if b.journal.most > 512 {
+		t.Errorf("%d intents were open at a time", b.journal.most)
 	}
 }
 

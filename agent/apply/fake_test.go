@@ -179,6 +179,10 @@ type journal struct {
 	mu             sync.Mutex
 	intend, settle error
 	batches        int
+	// second is closed with the second batch; open counts intents without an
+	// outcome, most is the largest number there was.
+	second     chan struct{}
+	open, most int
 }
 
 func (j *journal) Intend(ctx context.Context, changes []identity.Change) ([]int64, error) {
@@ -187,7 +191,11 @@ func (j *journal) Intend(ctx context.Context, changes []identity.Change) ([]int6
 	if j.intend != nil {
 		return nil, j.intend
 	}
-	j.batches++
+	if j.batches++; j.batches == 2 {
+		close(j.second)
+	}
+	j.open += len(changes)
+	j.most = max(j.most, j.open)
 	return j.Ledger.Intend(ctx, nil, "run", "sync", changes)
 }
 
@@ -197,6 +205,7 @@ func (j *journal) Settle(ctx context.Context, outcomes []ledger.Outcome) error {
 	if j.settle != nil {
 		return j.settle
 	}
+	j.open -= len(outcomes)
 	return j.Ledger.Settle(ctx, outcomes)
 }
 
@@ -209,7 +218,7 @@ func newBench(t *testing.T) *bench {
 	must(t, err)
 	t.Cleanup(func() { must(t, scratch.Close()) })
 	must(t, l.StartRun(t.Context(), ledger.Run{ID: "run", Sync: "sync", Cycle: "full", Started: time.Now()}))
-	b := &bench{t: t, ledger: l, scratch: scratch, journal: &journal{Ledger: l}}
+	b := &bench{t: t, ledger: l, scratch: scratch, journal: &journal{Ledger: l, second: make(chan struct{})}}
 	b.target = &target{
 		profile: connectors.Profile{Members: connectors.MembersReadable},
 		objects: map[string]identity.Entry{}, members: map[string][]string{},

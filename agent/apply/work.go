@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/scimsync/scimsync/agent/ledger"
@@ -12,33 +11,6 @@ import (
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
-
-// work runs jobs side by side, those of one object one after another, and writes
-// their outcomes down as they come in.
-func (r *run) work(ctx context.Context, jobs []*job) error {
-	chains := chained(jobs)
-	queue := make(chan []*job, len(chains))
-	for _, c := range chains {
-		queue <- c
-	}
-	close(queue)
-	answers := make(chan answer, len(jobs))
-	r.halt = make(chan struct{})
-	r.halted = sync.OnceFunc(func() { close(r.halt) })
-	var workers sync.WaitGroup
-	for range min(max(1, r.Workers), len(chains)) {
-		workers.Go(func() {
-			for chain := range queue {
-				r.chain(ctx, chain, answers)
-			}
-		})
-	}
-	go func() {
-		workers.Wait()
-		close(answers)
-	}()
-	return r.gather(ctx, answers)
-}
 
 // chained groups jobs by object, in order.
 func chained(jobs []*job) [][]*job {
@@ -78,30 +50,6 @@ func (r *run) chain(ctx context.Context, jobs []*job, answers chan<- answer) {
 		r.judge(ctx, a)
 		answers <- a
 	}
-}
-
-// gather settles answers until the last, and stops the work when it cannot.
-func (r *run) gather(ctx context.Context, answers <-chan answer) error {
-	// What was done is written down even when the run is being cut short.
-	ctx = context.WithoutCancel(ctx)
-	var pending []answer
-	var problem error
-	flush := func() {
-		if len(pending) == 0 || problem != nil {
-			return
-		}
-		if problem = r.settle(ctx, pending); problem != nil {
-			r.halted()
-		}
-		pending = nil
-	}
-	for a := range answers {
-		if pending = append(pending, a); len(pending) >= settleEvery {
-			flush()
-		}
-	}
-	flush()
-	return problem
 }
 
 // judge looks at an answer before the next call is made, and stops the work when
@@ -153,14 +101,16 @@ func (r *run) settle(ctx context.Context, answers []answer) error {
 	if err := r.Journal.Settle(ctx, known); err != nil {
 		return fmt.Errorf("write down what was done: %w", err)
 	}
-	for i, a := range answers {
-		o := outcomes[i]
-		r.report.Count(o.Outcome)
-		if err := r.Scratch.SettleStep(ctx, a.job.step.Seq, o.Outcome, o.TargetID, o.Error); err != nil {
-			return err
+	return r.Scratch.Load(ctx, func() error {
+		for i, a := range answers {
+			o := outcomes[i]
+			r.report.Count(o.Outcome)
+			if err := r.Scratch.SettleStep(ctx, a.job.step.Seq, o.Outcome, o.TargetID, o.Error); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // unknown says that nobody can tell whether an object was made. Its intent stays

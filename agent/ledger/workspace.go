@@ -3,8 +3,8 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/identity"
@@ -31,17 +31,20 @@ type Workspace struct {
 }
 
 const workspaceSchema = `
+-- Rows that hold an entry are large: they stand in the order in which they came,
+-- and only their keys in a tree. WITHOUT ROWID the tree of a million has twice the
+-- levels, and rows that come in another order are spread over all of it.
 CREATE TEMP TABLE desired (
   kind TEXT NOT NULL, source_id TEXT NOT NULL,
   state TEXT NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, cause TEXT NOT NULL,
   undecided INTEGER NOT NULL, active INTEGER NOT NULL, hash TEXT NOT NULL, entry BLOB NOT NULL,
-  PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
+  PRIMARY KEY (kind, source_id));
 CREATE TEMP TABLE desired_key (
   kind TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, source_id TEXT NOT NULL,
   PRIMARY KEY (kind, path, value, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE live (
   kind TEXT NOT NULL, target_id TEXT NOT NULL, members_known INTEGER NOT NULL, entry BLOB NOT NULL,
-  PRIMARY KEY (kind, target_id)) WITHOUT ROWID;
+  PRIMARY KEY (kind, target_id));
 CREATE TEMP TABLE live_key (
   kind TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, target_id TEXT NOT NULL,
   PRIMARY KEY (kind, path, value, target_id)) WITHOUT ROWID;
@@ -193,7 +196,7 @@ type Key struct{ Path, Value string }
 
 // PutDesired adds a source object with its keys.
 func (w *Workspace) PutDesired(ctx context.Context, d Desired, keys []Key) error {
-	entry, err := json.Marshal(d.Entry)
+	entry, err := packEntry(d.Entry)
 	if err != nil {
 		return err
 	}
@@ -214,8 +217,7 @@ func (w *Workspace) PutDesired(ctx context.Context, d Desired, keys []Key) error
 // PutLive adds a target object with its keys and, for a group, its members.
 func (w *Workspace) PutLive(ctx context.Context, k identity.Kind, e identity.Entry, keys []Key) error {
 	members := e.Members
-	e.Members = identity.Members{}
-	entry, err := json.Marshal(e)
+	entry, err := packEntry(e)
 	if err != nil {
 		return err
 	}
@@ -229,9 +231,30 @@ func (w *Workspace) PutLive(ctx context.Context, k identity.Kind, e identity.Ent
 			return err
 		}
 	}
-	for _, id := range members.TargetIDs {
-		if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.live_member VALUES (?,?)`, e.TargetID, id); err != nil {
-			return err
+	return w.putLiveMembers(ctx, e.TargetID, members.TargetIDs)
+}
+
+// memberRows is how many members are put with one statement.
+const memberRows = 128
+
+func (w *Workspace) putLiveMembers(ctx context.Context, group string, members []string) error {
+	many := `INSERT OR IGNORE INTO temp.live_member VALUES ` + placeholders(memberRows, 2)
+	args := make([]any, 0, 2*memberRows)
+	for some := range slices.Chunk(members, memberRows) {
+		args = args[:0]
+		for _, id := range some {
+			args = append(args, group, id)
+		}
+		if len(some) == memberRows {
+			if err := w.exec(ctx, many, args...); err != nil {
+				return err
+			}
+			continue
+		}
+		for i := 0; i < len(args); i += 2 {
+			if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.live_member VALUES (?,?)`, args[i], args[i+1]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -54,14 +53,14 @@ func (w *Workspace) objectBatch(ctx context.Context, k identity.Kind, where stri
 	for rows.Next() {
 		j := Joined{Desired: Desired{Ref: identity.Ref{Kind: k}}}
 		d := &j.Desired
-		var entry, live []byte
+		var entry, live sql.RawBytes
 		var known sql.NullBool
 		var o nullOwned
 		if err := rows.Scan(&d.Ref.ID, &d.State, &d.Name, &d.Why, &d.Cause, &d.Undecided, &d.Active, &d.Hash, &entry,
 			&o.targetID, &o.origin, &o.name, &o.recordHash, &o.since, &known, &live); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(entry, &d.Entry); err != nil {
+		if d.Entry, err = unpackEntry(entry); err != nil {
 			return nil, fmt.Errorf("%s: %w", d.Ref, err)
 		}
 		j.Owned = o.owned(w, d.Ref)
@@ -97,7 +96,7 @@ func (w *Workspace) Leavers(ctx context.Context, k identity.Kind) iter.Seq2[Join
 			var o nullOwned
 			var name, why, hash sql.NullString
 			var known sql.NullBool
-			var live []byte
+			var live sql.RawBytes
 			if err := rows.Scan(&id, &o.targetID, &o.origin, &o.name, &o.recordHash, &o.since,
 				&name, &why, &hash, &known, &live); err != nil {
 				return nil, "", err
@@ -143,7 +142,7 @@ func (w *Workspace) Candidates(ctx context.Context, k identity.Kind, key Key) ([
 	var out []Candidate
 	for rows.Next() {
 		var known bool
-		var live []byte
+		var live sql.RawBytes
 		var sync, sourceID, claimed sql.NullString
 		var o nullOwned
 		if err := rows.Scan(&known, &live, &sync, &sourceID, &o.targetID, &o.origin, &o.name, &o.recordHash, &o.since, &claimed); err != nil {
@@ -284,8 +283,8 @@ func liveEntry(data []byte, membersKnown bool) (*identity.Entry, error) {
 	if data == nil {
 		return nil, nil
 	}
-	var e identity.Entry
-	if err := json.Unmarshal(data, &e); err != nil {
+	e, err := unpackEntry(data)
+	if err != nil {
 		return nil, err
 	}
 	e.Members.Known = membersKnown

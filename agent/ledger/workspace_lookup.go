@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"iter"
 
 	"github.com/scimsync/scimsync/identity"
@@ -33,7 +32,8 @@ func (w *Workspace) DesiredOf(ctx context.Context, ref identity.Ref) (Desired, b
 	if err != nil || !ok {
 		return Desired{}, false, err
 	}
-	return d, true, json.Unmarshal(entry, &d.Entry)
+	d.Entry, err = unpackEntry(entry)
+	return d, true, err
 }
 
 // HashOf returns the hash of the mirrored record of a source object, and "" where

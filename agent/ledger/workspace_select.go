@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
+	"database/sql"
 	"fmt"
 	"iter"
 	"time"
@@ -233,11 +233,11 @@ func (w *Workspace) Unnamed(ctx context.Context, k identity.Kind, path string) (
 	var out []Desired
 	for rows.Next() {
 		d := Desired{Ref: identity.Ref{Kind: k}}
-		var entry []byte
+		var entry sql.RawBytes
 		if err := rows.Scan(&d.Ref.ID, &entry); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(entry, &d.Entry); err != nil {
+		if d.Entry, err = unpackEntry(entry); err != nil {
 			return nil, fmt.Errorf("%s: %w", d.Ref, err)
 		}
 		out = append(out, d)

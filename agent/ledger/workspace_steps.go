@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -22,7 +21,7 @@ type stepBody struct {
 
 // PutStep adds a step at the end of its place and returns its number.
 func (w *Workspace) PutStep(ctx context.Context, s plan.Step) (int64, error) {
-	body, err := json.Marshal(stepBody{s.Cause, s.Reason, s.Attributes, s.Members})
+	body, err := packBody(stepBody{s.Cause, s.Reason, s.Attributes, s.Members})
 	if err != nil {
 		return 0, err
 	}
@@ -116,8 +115,8 @@ func scanStep(row interface{ Scan(dest ...any) error }) (plan.Step, int, error) 
 		&s.Evidence.ByConfiguration, &s.Held, &s.Outcome, &s.Error, &data); err != nil {
 		return plan.Step{}, 0, err
 	}
-	var body stepBody
-	if err := json.Unmarshal(data, &body); err != nil {
+	body, err := unpackBody(data)
+	if err != nil {
 		return plan.Step{}, 0, fmt.Errorf("step %d: %w", s.Seq, err)
 	}
 	s.Cause, s.Reason, s.Attributes, s.Members = body.Cause, body.Reason, body.Attributes, body.Members
@@ -223,7 +222,7 @@ func (w *Workspace) SetStepMembers(ctx context.Context, seq int64, members []ide
 		return err
 	}
 	for _, s := range steps {
-		body, err := json.Marshal(stepBody{s.Cause, s.Reason, s.Attributes, members})
+		body, err := packBody(stepBody{s.Cause, s.Reason, s.Attributes, members})
 		if err != nil {
 			return err
 		}

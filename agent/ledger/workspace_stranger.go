@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
+	"database/sql"
 	"iter"
 
 	"github.com/scimsync/scimsync/identity"
@@ -69,17 +69,17 @@ func (w *Workspace) suspectBatch(ctx context.Context, k identity.Kind, after str
 	for rows.Next() {
 		var s suspect
 		var o nullOwned
-		var live, wanted []byte
+		var live, wanted sql.RawBytes
 		ref := identity.Ref{Kind: k}
 		if err := rows.Scan(&ref.ID, &o.targetID, &o.origin, &o.name, &o.recordHash, &o.since, &live, &wanted); err != nil {
 			return nil, err
 		}
 		s.owned = *o.owned(w, ref)
-		if err := json.Unmarshal(live, &s.live); err != nil {
+		if s.live, err = unpackEntry(live); err != nil {
 			return nil, err
 		}
 		if wanted != nil {
-			if err := json.Unmarshal(wanted, &s.wanted); err != nil {
+			if s.wanted, err = unpackEntry(wanted); err != nil {
 				return nil, err
 			}
 		}

@@ -100,7 +100,7 @@ func Write(w io.Writer, plans ...*Plan) error {
 		e.plan(p)
 	}
 	e.text("]}\n")
-	return e.err
+	return e.end()
 }
 
 // Digest returns the hash of what a plan would do: two plans of one digest do
@@ -114,22 +114,45 @@ func Digest(p *Plan) (string, error) {
 		s.Outcome, s.Error = "", ""
 		return s
 	})
-	if e.err != nil {
-		return "", e.err
+	if err := e.end(); err != nil {
+		return "", err
 	}
 	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// encoder writes JSON and keeps the first error.
+// encoder writes JSON, a piece at a time, and keeps the first error.
 type encoder struct {
-	w   io.Writer
-	err error
+	w     io.Writer
+	piece []byte
+	err   error
 }
 
+// pieceSize is from how many bytes on a piece is written.
+const pieceSize = 32 << 10
+
 func (e *encoder) text(s string) {
-	if e.err == nil {
-		_, e.err = io.WriteString(e.w, s)
+	if e.piece = append(e.piece, s...); len(e.piece) >= pieceSize {
+		e.flush()
 	}
+}
+
+func (e *encoder) bytes(b []byte) {
+	if e.piece = append(e.piece, b...); len(e.piece) >= pieceSize {
+		e.flush()
+	}
+}
+
+func (e *encoder) flush() {
+	if e.err == nil && len(e.piece) > 0 {
+		_, e.err = e.w.Write(e.piece)
+	}
+	e.piece = e.piece[:0]
+}
+
+// end writes what is left and returns the first error.
+func (e *encoder) end() error {
+	e.flush()
+	return e.err
 }
 
 func (e *encoder) value(v any) {
@@ -140,7 +163,7 @@ func (e *encoder) value(v any) {
 	encode := json.NewEncoder(&b)
 	encode.SetEscapeHTML(false)
 	if e.err = encode.Encode(v); e.err == nil {
-		_, e.err = e.w.Write(plainReplacement(bytes.TrimRight(b.Bytes(), "\n")))
+		e.bytes(plainReplacement(bytes.TrimRight(b.Bytes(), "\n")))
 	}
 }
 
@@ -236,7 +259,7 @@ func (e *encoder) steps(name string, all iter.Seq2[Step, error], view func(Step)
 		}
 		if want(s) {
 			e.text(separator)
-			e.value(toJSON(view(s)))
+			e.step(view(s))
 			separator = ",\n"
 		}
 	}
