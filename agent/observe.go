@@ -37,9 +37,37 @@ func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 		return incomplete(what, a.lookUpAll(ctx, c, k))
 	}
 	if err == nil {
+		err = a.lookAgain(ctx, c, k)
+	}
+	if err == nil {
 		err = a.lookUpMissing(ctx, c, k)
 	}
 	return incomplete(what, err)
+}
+
+// lookAgain looks up what runs on demand have written since the cycle began: the
+// listing may be older.
+func (a *Agent) lookAgain(ctx context.Context, c *Cycle, k identity.Kind) error {
+	asked := map[string]bool{}
+	var questions []question
+	for j, err := range a.Ledger.History(ctx, ledger.Filter{Sync: a.Sync.Name, Kind: k, Since: c.began}) {
+		id := j.Change.TargetID
+		switch {
+		case err != nil:
+			return err
+		case j.Cycle != cycleOnly || id == "" || asked[id]:
+			continue
+		}
+		asked[id] = true
+		if err := c.scratch.DropLive(ctx, k, id); err != nil {
+			return err
+		}
+		questions = append(questions, question{ref: j.Change.Ref, matches: []connectors.Match{{Path: "id", Value: id}}})
+	}
+	if len(questions) == 0 {
+		return nil
+	}
+	return a.ask(ctx, c, k, questions)
 }
 
 // listing is what the survey has listed, or lists it now.

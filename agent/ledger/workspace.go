@@ -260,6 +260,22 @@ func (w *Workspace) putLiveMembers(ctx context.Context, group string, members []
 	return nil
 }
 
+// DropLive forgets a target object.
+func (w *Workspace) DropLive(ctx context.Context, k identity.Kind, targetID string) error {
+	for _, query := range [...]string{
+		`DELETE FROM temp.live WHERE kind = ? AND target_id = ?`,
+		`DELETE FROM temp.live_key WHERE kind = ? AND target_id = ?`,
+	} {
+		if err := w.exec(ctx, query, k, targetID); err != nil {
+			return err
+		}
+	}
+	if k != identity.Group {
+		return nil
+	}
+	return w.exec(ctx, `DELETE FROM temp.live_member WHERE group_id = ?`, targetID)
+}
+
 // AssumeMembers takes the memberships that were written to a member-blind
 // target for what it holds, of the teams that take part.
 func (w *Workspace) AssumeMembers(ctx context.Context) error {

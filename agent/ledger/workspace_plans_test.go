@@ -55,6 +55,7 @@ func TestQueryPlans(t *testing.T) {
 			drain(err)
 			_, err = r.DesiredByKey(ctx, identity.User, key)
 			drain(err)
+			drain(r.DropLive(ctx, identity.Group, "t-z"))
 			_, err = r.LiveOwned(ctx, user("a"))
 			drain(err)
 			_, err = r.Account(ctx, "a")

@@ -115,6 +115,7 @@ type bench struct {
 	application                *scimtest.Server
 	sourceStatus, targetStatus statuses
 	changes                    int
+	changed                    string // one of those changed last
 }
 
 func (b *bench) control() http.Handler {
@@ -134,8 +135,7 @@ func (b *bench) control() http.Handler {
 		_, _ = fmt.Fprint(w, n)
 	})
 	mux.HandleFunc("GET /someone", func(w http.ResponseWriter, _ *http.Request) {
-		users := b.application.Users()
-		_, _ = fmt.Fprint(w, users[len(users)/2].ExternalID)
+		_, _ = fmt.Fprint(w, b.changed)
 	})
 	mux.HandleFunc("POST /wipe", func(w http.ResponseWriter, _ *http.Request) { b.answer(w, b.application.Wipe()) })
 	mux.HandleFunc("POST /change", func(w http.ResponseWriter, r *http.Request) {
@@ -173,6 +173,7 @@ func (b *bench) change(n int) error {
 		if err := b.org.UpdateUser(u.ExternalID, map[string]any{"title": title}); err != nil {
 			return err
 		}
+		b.changed = u.ExternalID
 	}
 	return nil
 }
