@@ -247,7 +247,7 @@ func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
 		return err
 	}
 	survey, reading := a.survey(ctx, c, begin.from == "")
-	if err := survey.join(a.read(reading, c, begin)); err != nil {
+	if err := survey.join(a, a.read(reading, c, begin)); err != nil {
 		return err
 	}
 	if c.extent == selected {

@@ -19,18 +19,18 @@ import (
 // the target, never the ledger.
 func (a *Agent) observe(ctx context.Context, c *Cycle, k identity.Kind) error {
 	what := "read " + k.Plural() + " of target " + a.Sync.Target.Name
-	a.Progress.Phase("reading "+k.Plural()+" of "+a.Sync.Target.Name, 0)
 	if c.narrow() {
+		a.reading(k)
 		if err := a.lookUpAll(ctx, c, k); err != nil {
 			return incomplete(what, err)
 		}
 		return incomplete(what, a.around(ctx, c, k))
 	}
 	if !c.profile().Listable {
+		a.reading(k)
 		return incomplete(what, a.lookUpAll(ctx, c, k))
 	}
-	n, err := c.listing(ctx, k)
-	a.Progress.Advance(n)
+	err := c.listing(ctx, k)
 	if connectors.ClassOf(err) == connectors.Incomplete {
 		a.Log.WarnContext(ctx, "the target cannot be listed; looking objects up one by one",
 			"target", a.Sync.Target.Name, "kind", k, "err", err)
@@ -71,13 +71,19 @@ func (a *Agent) lookAgain(ctx context.Context, c *Cycle, k identity.Kind) error 
 }
 
 // listing is what the survey has listed, or lists it now.
-func (c *Cycle) listing(ctx context.Context, k identity.Kind) (int, error) {
+func (c *Cycle) listing(ctx context.Context, k identity.Kind) error {
 	if c.surveyed != nil {
 		if err, listed := c.surveyed.listed[k]; listed {
-			return c.surveyed.seen[k], err
+			return err
 		}
 	}
-	return c.agent.list(ctx, c, k)
+	c.agent.reading(k)
+	return c.agent.list(ctx, c, k, func() { c.agent.Progress.Advance(1) })
+}
+
+// reading says that objects of a kind are read at the target.
+func (a *Agent) reading(k identity.Kind) {
+	a.Progress.Phase("reading "+k.Plural()+" of "+a.Sync.Target.Name, 0)
 }
 
 // lookups is how many look-ups are on their way at a time; the transport paces

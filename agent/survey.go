@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync/atomic"
+	"time"
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
@@ -15,13 +17,14 @@ import (
 type survey struct {
 	cancel func() // both sides
 	ended  chan struct{}
+	// seen counts the objects listed so far.
+	seen atomic.Int64
+
 	// The rest is read only after the end.
 
-	// unopened says why there is no session; listed is how each listing ended,
-	// and seen how many objects it brought.
+	// unopened says why there is no session, listed how each listing ended.
 	unopened error
 	listed   map[identity.Kind]error
-	seen     map[identity.Kind]int
 }
 
 // survey begins one. The context it returns is for reading the source, and ends
@@ -31,7 +34,7 @@ func (a *Agent) survey(ctx context.Context, c *Cycle, everything bool) (*survey,
 	looking, cancel := context.WithCancel(ctx)
 	s := &survey{
 		cancel: func() { cancel(); unreachable() }, ended: make(chan struct{}),
-		listed: map[identity.Kind]error{}, seen: map[identity.Kind]int{},
+		listed: map[identity.Kind]error{},
 	}
 	go func() {
 		defer close(s.ended)
@@ -63,8 +66,8 @@ func (s *survey) list(ctx context.Context, a *Agent, c *Cycle) {
 		if !offers(c.profile(), k) {
 			continue
 		}
-		n, err := a.list(ctx, c, k)
-		if s.seen[k], s.listed[k] = n, err; err != nil && connectors.ClassOf(err) != connectors.Incomplete {
+		err := a.list(ctx, c, k, func() { s.seen.Add(1) })
+		if s.listed[k] = err; err != nil && connectors.ClassOf(err) != connectors.Incomplete {
 			return
 		}
 	}
@@ -72,11 +75,11 @@ func (s *survey) list(ctx context.Context, a *Agent, c *Cycle) {
 
 // join waits for the end, once the source has been read or could not be. Where the
 // target is out of reach, that is what ended both.
-func (s *survey) join(read error) error {
+func (s *survey) join(a *Agent, read error) error {
 	if read != nil {
 		s.cancel()
 	}
-	<-s.ended
+	s.follow(a)
 	s.cancel()
 	if s.unopened != nil && (read == nil || !errors.Is(s.unopened, context.Canceled)) {
 		return s.unopened
@@ -84,11 +87,33 @@ func (s *survey) join(read error) error {
 	return read
 }
 
+// follow shows how far the listing has come, until it ends.
+func (s *survey) follow(a *Agent) {
+	const often = 200 * time.Millisecond
+	tick := time.NewTicker(often)
+	defer tick.Stop()
+	shown := 0
+	for ended := false; !ended; {
+		select {
+		case <-s.ended:
+			ended = true
+		case <-tick.C:
+		}
+		seen := int(s.seen.Load())
+		if shown == 0 && seen > 0 {
+			a.Progress.Phase("reading "+a.Sync.Target.Name, 0)
+		}
+		if seen > shown {
+			a.Progress.Advance(seen - shown)
+		}
+		shown = seen
+	}
+}
+
 // list brings every object of a kind that the target holds into the scratch room,
-// or none, and returns how many.
-func (a *Agent) list(ctx context.Context, c *Cycle, k identity.Kind) (int, error) {
-	n := 0
-	err := c.scratch.Load(ctx, func() error {
+// or none. Each is told to seen.
+func (a *Agent) list(ctx context.Context, c *Cycle, k identity.Kind, seen func()) error {
+	return c.scratch.Load(ctx, func() error {
 		want := connectors.Want{Members: k == identity.Group && a.links()}
 		for entry, err := range c.session.List(ctx, k, want) {
 			if err != nil {
@@ -97,9 +122,8 @@ func (a *Agent) list(ctx context.Context, c *Cycle, k identity.Kind) (int, error
 			if err := c.scratch.PutLive(ctx, k, entry, keysOf(entry, a.keyPaths(k))); err != nil {
 				return err
 			}
-			n++
+			seen()
 		}
 		return nil
 	})
-	return n, err
 }
