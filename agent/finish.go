@@ -3,11 +3,11 @@ package agent
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strconv"
 	"time"
 
 	"github.com/scimsync/scimsync/agent/plan"
-	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -42,10 +42,13 @@ func (a *Agent) finishPlan(ctx context.Context, c *Cycle, o Options) error {
 	if p.Skipped, err = c.scratch.Skipped(ctx); err != nil {
 		return err
 	}
-	if err := c.summarize(ctx, p); err != nil {
+	// The steps are read once, for both.
+	counted := *p
+	counted.Steps = c.counted(p)
+	if p.Digest, err = plan.Digest(&counted); err != nil {
 		return err
 	}
-	if p.Digest, err = plan.Digest(p); err != nil {
+	if err := c.summarize(ctx, p); err != nil {
 		return err
 	}
 	c.Plan = p
@@ -101,21 +104,33 @@ func (a *Agent) holdAll(ctx context.Context, c *Cycle, rule plan.Rule) error {
 	return nil
 }
 
-// summarize counts the plan and estimates its requests.
+// counted yields the steps of a plan and, the first time, counts them and
+// estimates their requests.
+func (c *Cycle) counted(p *plan.Plan) iter.Seq2[plan.Step, error] {
+	profile, again := c.profile(), false
+	return func(yield func(plan.Step, error) bool) {
+		first := !again
+		again = true
+		for s, err := range p.Steps {
+			switch {
+			case err != nil || !first:
+			case s.Held != "":
+				p.Summary.Held += s.Weight()
+			default:
+				p.Summary.Add(s.Change)
+				p.Requests += requests(s.Change, profile)
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+// summarize adds what no step tells to the counts of the plan.
 func (c *Cycle) summarize(ctx context.Context, p *plan.Plan) error {
 	profile := c.profile()
-	p.Summary.Held = c.heldBeside
-	for s, err := range p.Steps {
-		if err != nil {
-			return err
-		}
-		if s.Held != "" {
-			p.Summary.Held += s.Weight()
-			continue
-		}
-		p.Summary.Add(s.Change)
-		p.Requests += requests(s.Change, profile)
-	}
+	p.Summary.Held += c.heldBeside
 	for _, s := range p.Skipped {
 		p.Summary.Of(s.Ref.Kind).Skipped++
 	}
@@ -126,30 +141,8 @@ func (c *Cycle) summarize(ctx context.Context, p *plan.Plan) error {
 		}
 		p.Summary.Of(k).Unchanged = unchanged
 	}
-	if d, known := profile.Limits.Throughput(p.Requests); known {
-		p.Seconds = d.Seconds()
-	}
+	p.Seconds, p.Basis = takes(p.Requests, profile.Pace)
 	return nil
-}
-
-// requests estimates the calls one change takes.
-func requests(change identity.Change, p connectors.Profile) int {
-	size := p.Limits.MembersPerPatch
-	if size <= 0 {
-		size = 100
-	}
-	switch change.Op {
-	case identity.Release:
-		return 0
-	case identity.Adopt:
-		return min(1, len(change.Attributes))
-	case identity.AddMembers, identity.RemoveMembers:
-		return (len(change.Members) + size - 1) / size
-	case identity.Create:
-		return max(1, (len(change.Members)+size-1)/size)
-	case identity.Update, identity.Reactivate, identity.Deactivate, identity.Delete:
-	}
-	return 1
 }
 
 // newID returns an identifier that sorts by time.

@@ -21,7 +21,8 @@ func (a *Agent) recover(ctx context.Context, c *Cycle) error {
 		if err != nil {
 			return err
 		}
-		if intent.Cycle == cycleOnly && a.Now().Sub(intent.IntentAt) < onDemandTime {
+		// Further ahead than that was written before the clock was set back.
+		if intent.Cycle == cycleOnly && a.Now().Sub(intent.IntentAt).Abs() < onDemandTime {
 			continue // a run on demand, which takes no lock, may be going on
 		}
 		open = append(open, intent)

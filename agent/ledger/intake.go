@@ -39,6 +39,7 @@ type Intake struct {
 	marked  bool     // whether there was one
 	seen    map[identity.Kind]*sql.Stmt
 	inserts map[string]*sql.Stmt
+	caches  caches
 	failed  error // of an earlier call: what is staged has a hole
 	ended   bool
 }
@@ -173,6 +174,9 @@ func (in *Intake) Discard() error {
 
 func (in *Intake) next() int64 {
 	in.ord++
+	if in.ord%stagedOften == 0 {
+		_ = in.fail(in.caches.fit(in.ctx, in.conn, int(in.ord*stagedSize>>10), mostIntake)) // the next call returns it
+	}
 	return in.ord
 }
 

@@ -43,24 +43,6 @@ const (
 	tempCache    = 2048
 )
 
-// Where the ledger is large, the caches of scratch connections grow with it, up to
-// what is left of the memory that a run may take at any size: temporary tables are
-// filled in whatever order a target lists its objects.
-const (
-	tempShare, mostTempCache       = 16, 24 << 10
-	scratchShare, mostScratchCache = 32, 8 << 10
-)
-
-// room returns the statements that give a scratch connection its caches.
-func (l *Ledger) room() string {
-	size := 0
-	if info, err := os.Stat(l.path); err == nil {
-		size = int(info.Size() >> 10)
-	}
-	return fmt.Sprintf("PRAGMA temp.cache_size = -%d; PRAGMA main.cache_size = -%d;",
-		min(max(size/tempShare, tempCache), mostTempCache), min(max(size/scratchShare, scratchCache), mostScratchCache))
-}
-
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
 	path     string
@@ -194,9 +176,6 @@ func (l *Ledger) conn(ctx context.Context) (*sql.Conn, error) {
 	conn, err := l.scratch.Conn(ctx)
 	if err != nil {
 		return nil, l.wrap(ctx, "connect", err)
-	}
-	if _, err := conn.ExecContext(ctx, l.room()); err != nil {
-		return nil, errors.Join(l.wrap(ctx, "connect", err), conn.Close())
 	}
 	return conn, nil
 }

@@ -62,6 +62,10 @@ func own(ctx context.Context, t *tx, o Owned) error {
 	if o.Sync == "" || o.Target == "" || o.TargetID == "" || o.Ref.IsZero() {
 		return fmt.Errorf("own %s: a sync, a target and a target id are needed", o.Ref)
 	}
+	ctx, err := brief(ctx)
+	if err != nil {
+		return err
+	}
 	owner := SyncRef{}
 	taken, err := t.row(ctx, `SELECT sync, kind, source_id FROM owned WHERE target = ? AND kind = ? AND target_id = ?`,
 		[]any{o.Target, o.Ref.Kind, o.TargetID}, &owner.Sync, &owner.Ref.Kind, &owner.Ref.ID)

@@ -28,6 +28,9 @@ type Workspace struct {
 	nestedOf string
 	// successions counts what was noted by Succeed.
 	successions int
+	// desires says that PutDesired was called.
+	desires bool
+	caches  caches
 }
 
 const workspaceSchema = `
@@ -114,6 +117,10 @@ func (w *Workspace) Close() error {
 // Load runs fill with all its Put calls in one transaction over the scratch
 // tables, which spares one per row.
 func (w *Workspace) Load(ctx context.Context, fill func() error) error {
+	// What is planned grows with what is known.
+	if err := w.fit(ctx, w.ledger.size()); err != nil {
+		return err
+	}
 	if _, err := w.conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
 	}
@@ -128,6 +135,16 @@ func (w *Workspace) Load(ctx context.Context, fill func() error) error {
 	return err
 }
 
+// fit gives the workspace caches for what is known, in KiB. Before there is anything
+// desired, an intake may be reading the source beside it.
+func (w *Workspace) fit(ctx context.Context, known int) error {
+	most := mostIntake
+	if w.desires {
+		most = mostWorkspace
+	}
+	return w.caches.fit(ctx, w.conn, known, most)
+}
+
 func (w *Workspace) exec(ctx context.Context, query string, args ...any) error {
 	stmt, err := w.prepared(ctx, query)
 	if err != nil {
@@ -135,6 +152,31 @@ func (w *Workspace) exec(ctx context.Context, query string, args ...any) error {
 	}
 	_, err = stmt.ExecContext(ctx, args...)
 	return err
+}
+
+// brief returns the context for a statement about one object. It ends before anybody
+// could end it, so that ctx is looked at beforehand: to have it watched meanwhile
+// takes the driver a goroutine for every statement.
+func brief(ctx context.Context) (context.Context, error) {
+	return context.WithoutCancel(ctx), ctx.Err()
+}
+
+// put is exec for a statement about one object.
+func (w *Workspace) put(ctx context.Context, query string, args ...any) error {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return err
+	}
+	return w.exec(ctx, query, args...)
+}
+
+// look is query for what there is about one object.
+func (w *Workspace) look(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w.query(ctx, query, args...)
 }
 
 func (w *Workspace) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -196,22 +238,29 @@ type Key struct{ Path, Value string }
 
 // PutDesired adds a source object with its keys.
 func (w *Workspace) PutDesired(ctx context.Context, d Desired, keys []Key) error {
+	w.desires = true
 	entry, err := packEntry(d.Entry)
 	if err != nil {
 		return err
 	}
-	err = w.exec(ctx, `INSERT OR REPLACE INTO temp.desired VALUES (?,?,?,?,?,?,?,?,?,?)`,
+	err = w.put(ctx, `INSERT OR REPLACE INTO temp.desired VALUES (?,?,?,?,?,?,?,?,?,?)`,
 		d.Ref.Kind, d.Ref.ID, d.State, d.Name, d.Why, d.Cause, d.Undecided, d.Active, d.Hash, entry)
 	if err != nil {
 		return err
 	}
-	for _, k := range keys {
-		if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.desired_key VALUES (?,?,?,?)`,
-			d.Ref.Kind, k.Path, k.Value, d.Ref.ID); err != nil {
-			return err
-		}
+	return w.putKeys(ctx, "desired_key", d.Ref.Kind, keys, d.Ref.ID)
+}
+
+// putKeys adds the keys of one object with one statement.
+func (w *Workspace) putKeys(ctx context.Context, table string, kind identity.Kind, keys []Key, id string) error {
+	if len(keys) == 0 {
+		return nil
 	}
-	return nil
+	args := make([]any, 0, 4*len(keys))
+	for _, k := range keys {
+		args = append(args, kind, k.Path, k.Value, id)
+	}
+	return w.put(ctx, `INSERT OR IGNORE INTO temp.`+table+` VALUES `+placeholders(len(keys), 4), args...)
 }
 
 // PutLive adds a target object with its keys and, for a group, its members.
@@ -221,15 +270,12 @@ func (w *Workspace) PutLive(ctx context.Context, k identity.Kind, e identity.Ent
 	if err != nil {
 		return err
 	}
-	if err := w.exec(ctx, `INSERT OR REPLACE INTO temp.live VALUES (?,?,?,?)`,
+	if err := w.put(ctx, `INSERT OR REPLACE INTO temp.live VALUES (?,?,?,?)`,
 		k, e.TargetID, members.Known, entry); err != nil {
 		return err
 	}
-	for _, key := range keys {
-		if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.live_key VALUES (?,?,?,?)`,
-			k, key.Path, key.Value, e.TargetID); err != nil {
-			return err
-		}
+	if err := w.putKeys(ctx, "live_key", k, keys, e.TargetID); err != nil {
+		return err
 	}
 	return w.putLiveMembers(ctx, e.TargetID, members.TargetIDs)
 }
@@ -246,13 +292,13 @@ func (w *Workspace) putLiveMembers(ctx context.Context, group string, members []
 			args = append(args, group, id)
 		}
 		if len(some) == memberRows {
-			if err := w.exec(ctx, many, args...); err != nil {
+			if err := w.put(ctx, many, args...); err != nil {
 				return err
 			}
 			continue
 		}
 		for i := 0; i < len(args); i += 2 {
-			if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.live_member VALUES (?,?)`, args[i], args[i+1]); err != nil {
+			if err := w.put(ctx, `INSERT OR IGNORE INTO temp.live_member VALUES (?,?)`, args[i], args[i+1]); err != nil {
 				return err
 			}
 		}
@@ -266,14 +312,14 @@ func (w *Workspace) DropLive(ctx context.Context, k identity.Kind, targetID stri
 		`DELETE FROM temp.live WHERE kind = ? AND target_id = ?`,
 		`DELETE FROM temp.live_key WHERE kind = ? AND target_id = ?`,
 	} {
-		if err := w.exec(ctx, query, k, targetID); err != nil {
+		if err := w.put(ctx, query, k, targetID); err != nil {
 			return err
 		}
 	}
 	if k != identity.Group {
 		return nil
 	}
-	return w.exec(ctx, `DELETE FROM temp.live_member WHERE group_id = ?`, targetID)
+	return w.put(ctx, `DELETE FROM temp.live_member WHERE group_id = ?`, targetID)
 }
 
 // AssumeMembers takes the memberships that were written to a member-blind
@@ -292,7 +338,7 @@ func (w *Workspace) Skip(ctx context.Context, ref identity.Ref, name, why string
 
 // SkipAs is Skip with what matching.existing says and what it is about.
 func (w *Workspace) SkipAs(ctx context.Context, s plan.Skipped) error {
-	return w.exec(ctx, `INSERT INTO temp.skipped VALUES (?,?,?,?,?,?,?)
+	return w.put(ctx, `INSERT INTO temp.skipped VALUES (?,?,?,?,?,?,?)
 		ON CONFLICT DO UPDATE SET why = excluded.why, undecided = 1, policy = excluded.policy, target_id = excluded.target_id
 		WHERE excluded.undecided = 1 AND skipped.undecided = 0`,
 		s.Ref.Kind, s.Ref.ID, s.Name, s.Why, s.Undecided, s.Policy, s.TargetID)

@@ -127,7 +127,7 @@ type Candidate struct {
 
 // Candidates returns the live objects that carry the key.
 func (w *Workspace) Candidates(ctx context.Context, k identity.Kind, key Key) ([]Candidate, error) {
-	rows, err := w.query(ctx, `
+	rows, err := w.look(ctx, `
 		SELECT l.members_known, l.entry, o.sync, o.source_id, o.target_id, o.origin, o.name, o.record_hash, o.since, c.source_id
 		FROM temp.live_key x
 		JOIN temp.live l ON l.kind = x.kind AND l.target_id = x.target_id
@@ -173,6 +173,9 @@ func (w *Workspace) Claim(ctx context.Context, ref identity.Ref, targetID string
 	if err != nil {
 		return err
 	}
+	if ctx, err = brief(ctx); err != nil {
+		return err
+	}
 	result, err := stmt.ExecContext(ctx, ref.Kind, targetID, ref.ID)
 	if err != nil {
 		return err
@@ -187,19 +190,19 @@ func (w *Workspace) Claim(ctx context.Context, ref identity.Ref, targetID string
 func (w *Workspace) ClaimOwned(ctx context.Context, k identity.Kind) error {
 	return w.exec(ctx, `INSERT OR IGNORE INTO temp.claim
 		SELECT o.kind, o.target_id, o.source_id FROM main.owned o
-		JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'out'
-		JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
+		CROSS JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'out'
+		CROSS JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
 		WHERE o.sync = ? AND o.kind = ?
-		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)`, w.sync, k)
+		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)
+		ORDER BY o.target_id`, w.sync, k)
 }
 
 // ShieldDuplicates shields the active objects of the kind that want one and the
 // same value at path, which only one of them could have.
 func (w *Workspace) ShieldDuplicates(ctx context.Context, k identity.Kind, path string) error {
 	values := batches(func(after string) ([]string, string, error) {
-		out, err := w.strings(ctx, `SELECT x.value FROM temp.desired_key x
-			CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
-			WHERE x.kind = ? AND x.path = ? AND x.value > ? GROUP BY x.value HAVING count(*) > 1 ORDER BY x.value LIMIT ?`,
+		// Of whom, is seen where there are several.
+		out, err := w.strings(ctx, `SELECT x.value FROM temp.desired_key x WHERE x.kind = ? AND x.path = ? AND x.value > ? GROUP BY x.value HAVING count(*) > 1 ORDER BY x.value LIMIT ?`,
 			k, path, after, batch)
 		if err != nil || len(out) == 0 {
 			return nil, "", err
@@ -224,7 +227,7 @@ func (w *Workspace) shieldRivals(ctx context.Context, k identity.Kind, path, val
 	n, err := w.count(ctx, `SELECT count(*) FROM temp.desired_key x
 		CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state <> 'out' AND d.active = 1
 		WHERE x.kind = ? AND x.path = ? AND x.value = ?`, k, path, value)
-	if err != nil {
+	if err != nil || n < 2 {
 		return err
 	}
 	rivals := batches(func(after string) ([]string, string, error) {
@@ -326,19 +329,7 @@ func (w *Workspace) Unclaim(ctx context.Context, ref identity.Ref, targetID stri
 // source object owns or matches too, by source id.
 func (w *Workspace) Contested(ctx context.Context, k identity.Kind) iter.Seq2[Joined, error] {
 	return func(yield func(Joined, error) bool) {
-		// The order of the joins is given: the planner knows nothing of the
-		// sizes of temporary tables.
-		err := w.exec(ctx, `INSERT OR IGNORE INTO temp.contested
-			SELECT x.kind, x.source_id FROM temp.desired_key x
-			CROSS JOIN temp.live_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value
-			CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state = 'in'
-			WHERE x.kind = ?1 AND (
-			  EXISTS (SELECT 1 FROM main.owned o
-			    WHERE o.target = ?2 AND o.kind = ?1 AND o.target_id = y.target_id AND o.sync = ?3 AND o.source_id <> x.source_id)
-			  OR EXISTS (SELECT 1 FROM temp.live_key z
-			    CROSS JOIN temp.desired_key v ON v.kind = z.kind AND v.path = z.path AND v.value = z.value AND v.source_id <> x.source_id
-			    WHERE z.kind = ?1 AND z.target_id = y.target_id))`, k, w.target, w.sync)
-		if err != nil {
+		if err := w.contest(ctx, k); err != nil {
 			yield(Joined{}, err)
 			return
 		}
@@ -352,6 +343,29 @@ func (w *Workspace) Contested(ctx context.Context, k identity.Kind) iter.Seq2[Jo
 			}
 		}
 	}
+}
+
+// contest notes whom Contested yields. First come the target objects that several
+// objects match, or one that does not own it: seldom any, and found by sorting the
+// matches, where a look at each would be all over the tables. The order of the joins
+// is given: the planner knows nothing of the sizes of temporary tables.
+func (w *Workspace) contest(ctx context.Context, k identity.Kind) error {
+	if err := w.exec(ctx, `INSERT OR IGNORE INTO temp.rivalled
+		SELECT ?1, m.target_id FROM (
+		  SELECT y.target_id, min(x.source_id) AS first, max(x.source_id) AS last FROM temp.desired_key x
+		  CROSS JOIN temp.live_key y ON y.kind = x.kind AND y.path = x.path AND y.value = x.value
+		  WHERE x.kind = ?1 GROUP BY y.target_id) m
+		WHERE m.first <> m.last OR EXISTS (SELECT 1 FROM main.owned o
+		  WHERE o.target = ?2 AND o.kind = ?1 AND o.target_id = m.target_id AND o.sync = ?3 AND o.source_id <> m.first)`,
+		k, w.target, w.sync); err != nil {
+		return err
+	}
+	return w.exec(ctx, `INSERT OR IGNORE INTO temp.contested
+		SELECT x.kind, x.source_id FROM temp.rivalled r
+		CROSS JOIN temp.live_key y ON y.kind = r.kind AND y.target_id = r.target_id
+		CROSS JOIN temp.desired_key x ON x.kind = y.kind AND x.path = y.path AND x.value = y.value
+		CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state = 'in'
+		WHERE r.kind = ?`, k)
 }
 
 func (w *Workspace) object(ctx context.Context, ref identity.Ref) (Joined, error) {

@@ -11,13 +11,13 @@ import (
 // PutAccount says that a user has, or gets by this plan, an account of ours.
 // TargetID is empty while it is still to be created.
 func (w *Workspace) PutAccount(ctx context.Context, userID, targetID, name string, active bool) error {
-	return w.exec(ctx, `INSERT OR REPLACE INTO temp.account VALUES (?,?,?,?)`, userID, targetID, name, active)
+	return w.put(ctx, `INSERT OR REPLACE INTO temp.account VALUES (?,?,?,?)`, userID, targetID, name, active)
 }
 
 // PutTeam says that a group has, or gets by this plan, a counterpart of ours.
 // Readable says that its live members are known.
 func (w *Workspace) PutTeam(ctx context.Context, groupID, targetID, name string, readable bool) error {
-	return w.exec(ctx, `INSERT OR REPLACE INTO temp.team
+	return w.put(ctx, `INSERT OR REPLACE INTO temp.team
 		SELECT ?, ?, ?, ?, COALESCE((SELECT o.links_state = 'complete' FROM main.mirror_object o
 		  WHERE o.source = ? AND o.kind = 'group' AND o.id = ?), 0)`,
 		groupID, targetID, name, readable, w.source, groupID)

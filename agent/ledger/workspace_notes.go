@@ -15,6 +15,7 @@ CREATE TEMP TABLE recognized (
   PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE forgotten (kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE reappeared (kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
+CREATE TEMP TABLE rivalled (kind TEXT NOT NULL, target_id TEXT NOT NULL, PRIMARY KEY (kind, target_id)) WITHOUT ROWID;
 CREATE TEMP TABLE contested (kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE succession (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, predecessor TEXT NOT NULL, target_id TEXT NOT NULL,
@@ -30,7 +31,7 @@ CREATE TEMP TABLE nested (user_id TEXT PRIMARY KEY) WITHOUT ROWID;
 // Recognize notes that an object is ours by its externalId, though the ledger
 // does not know it.
 func (w *Workspace) Recognize(ctx context.Context, ref identity.Ref, targetID, name, hash string) error {
-	return w.exec(ctx, `INSERT OR REPLACE INTO temp.recognized VALUES (?,?,?,?,?)`, ref.Kind, ref.ID, targetID, name, hash)
+	return w.put(ctx, `INSERT OR REPLACE INTO temp.recognized VALUES (?,?,?,?,?)`, ref.Kind, ref.ID, targetID, name, hash)
 }
 
 // Recognized yields what was noted by Recognize, as it is to be owned.
@@ -59,7 +60,7 @@ func (w *Workspace) Recognized(ctx context.Context) iter.Seq2[Owned, error] {
 
 // Forget notes that something owned is gone on both sides.
 func (w *Workspace) Forget(ctx context.Context, ref identity.Ref) error {
-	return w.exec(ctx, `INSERT OR IGNORE INTO temp.forgotten VALUES (?,?)`, ref.Kind, ref.ID)
+	return w.put(ctx, `INSERT OR IGNORE INTO temp.forgotten VALUES (?,?)`, ref.Kind, ref.ID)
 }
 
 // Forgotten yields what was noted by Forget.
@@ -72,7 +73,7 @@ func (w *Workspace) Forgotten(ctx context.Context) iter.Seq2[identity.Ref, error
 // Reappear notes that an object exists at the source, though its listing missed
 // it.
 func (w *Workspace) Reappear(ctx context.Context, ref identity.Ref) error {
-	return w.exec(ctx, `INSERT OR IGNORE INTO temp.reappeared VALUES (?,?)`, ref.Kind, ref.ID)
+	return w.put(ctx, `INSERT OR IGNORE INTO temp.reappeared VALUES (?,?)`, ref.Kind, ref.ID)
 }
 
 // Reappeared reports whether Reappear was called for an object.
@@ -84,7 +85,7 @@ func (w *Workspace) Reappeared(ctx context.Context, ref identity.Ref) (bool, err
 // Succeed notes that an object takes over the target object of another one.
 func (w *Workspace) Succeed(ctx context.Context, ref, predecessor identity.Ref, targetID string) error {
 	w.successions++
-	return w.exec(ctx, `INSERT OR REPLACE INTO temp.succession VALUES (?,?,?,?)`, ref.Kind, ref.ID, predecessor.ID, targetID)
+	return w.put(ctx, `INSERT OR REPLACE INTO temp.succession VALUES (?,?,?,?)`, ref.Kind, ref.ID, predecessor.ID, targetID)
 }
 
 // Succession is what a source object takes over.

@@ -31,6 +31,9 @@ func (w *Workspace) PutStep(ctx context.Context, s plan.Step) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if ctx, err = brief(ctx); err != nil {
+		return 0, err
+	}
 	result, err := stmt.ExecContext(ctx, s.Place.Wave, s.Place.Level, s.Op, s.Ref.Kind, s.Ref.ID, s.TargetID, s.Name,
 		s.Evidence.ByConfiguration, s.Held, s.Outcome, s.Error, body)
 	if err != nil {
@@ -44,35 +47,50 @@ func (w *Workspace) Steps(ctx context.Context) iter.Seq2[plan.Step, error] {
 	return w.steps(ctx, "")
 }
 
-// StepsAt yields the steps of one place, in order.
-func (w *Workspace) StepsAt(ctx context.Context, p plan.Place) iter.Seq2[plan.Step, error] {
-	return w.steps(ctx, "wave = ? AND level = ? AND", p.Wave, p.Level)
-}
-
 // Removals yields the steps that take something away, in write order.
 func (w *Workspace) Removals(ctx context.Context) iter.Seq2[plan.Step, error] {
 	return w.steps(ctx, "op IN (?, ?, ?) AND", identity.Deactivate, identity.Delete, identity.RemoveMembers)
 }
 
+// StepsAt yields the steps of one place, in order.
+func (w *Workspace) StepsAt(ctx context.Context, p plan.Place) iter.Seq2[plan.Step, error] {
+	return func(yield func(plan.Step, error) bool) { w.stepsAt(ctx, p, "", nil, yield) }
+}
+
 func (w *Workspace) steps(ctx context.Context, where string, args ...any) iter.Seq2[plan.Step, error] {
 	return func(yield func(plan.Step, error) bool) {
-		var at plan.Step
-		at.Place = plan.Place{Wave: -1}
+		at := plan.Place{Wave: -1}
 		for {
-			rows, more, err := w.stepBatch(ctx, where, args, at)
+			found, err := w.row(ctx, `SELECT wave, level FROM temp.step WHERE (wave, level) > (?, ?) ORDER BY wave, level LIMIT 1`,
+				[]any{at.Wave, at.Level}, &at.Wave, &at.Level)
 			if err != nil {
 				yield(plan.Step{}, err)
 				return
 			}
-			for _, s := range rows {
-				if !yield(s, nil) {
-					return
-				}
-				at = s
-			}
-			if !more {
+			if !found || !w.stepsAt(ctx, at, where, args, yield) {
 				return
 			}
+		}
+	}
+}
+
+// stepsAt yields the steps of one place that fit, and reports whether to go on.
+func (w *Workspace) stepsAt(ctx context.Context, p plan.Place, where string, args []any, yield func(plan.Step, error) bool) bool {
+	after := int64(0)
+	for {
+		rows, more, err := w.stepBatch(ctx, p, where, args, after)
+		if err != nil {
+			yield(plan.Step{}, err)
+			return false
+		}
+		for _, s := range rows {
+			if !yield(s, nil) {
+				return false
+			}
+			after = s.Seq
+		}
+		if !more {
+			return true
 		}
 	}
 }
@@ -83,11 +101,14 @@ const stepColumns = `seq, wave, level, op, kind, source_id, target_id, name, by_
 // may have thousands of members.
 const batchBytes = 1 << 20
 
-// stepBatch returns the steps that follow one, and whether there may be more.
-func (w *Workspace) stepBatch(ctx context.Context, where string, args []any, at plan.Step) ([]plan.Step, bool, error) {
+// stepBatch returns the steps of a place that follow one, and whether there may be
+// more. The place is named, not passed in a comparison of rows: SQLite would take
+// the first two columns of that to the index, and read a place from its beginning
+// for every batch.
+func (w *Workspace) stepBatch(ctx context.Context, p plan.Place, where string, args []any, after int64) ([]plan.Step, bool, error) {
 	rows, err := w.query(ctx, `SELECT `+stepColumns+` FROM temp.step
-		WHERE `+where+` (wave, level, seq) > (?, ?, ?) ORDER BY wave, level, seq LIMIT ?`,
-		slices.Concat(args, []any{at.Place.Wave, at.Place.Level, at.Seq, batch})...)
+		WHERE `+where+` wave = ? AND level = ? AND seq > ? ORDER BY wave, level, seq LIMIT ?`,
+		slices.Concat(args, []any{p.Wave, p.Level, after, batch})...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -141,7 +162,7 @@ func (w *Workspace) Creates(ctx context.Context, ref identity.Ref) (int64, error
 }
 
 func (w *Workspace) stepsWhere(ctx context.Context, where string, args ...any) ([]plan.Step, error) {
-	rows, err := w.query(ctx, `SELECT `+stepColumns+` FROM temp.step WHERE `+where+` ORDER BY seq`, args...)
+	rows, err := w.look(ctx, `SELECT `+stepColumns+` FROM temp.step WHERE `+where+` ORDER BY seq`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -177,23 +198,23 @@ func (w *Workspace) Places(ctx context.Context) ([]plan.Place, error) {
 
 // Move puts a step into another place.
 func (w *Workspace) Move(ctx context.Context, seq int64, p plan.Place) error {
-	return w.exec(ctx, `UPDATE temp.step SET wave = ?, level = ? WHERE seq = ?`, p.Wave, p.Level, seq)
+	return w.put(ctx, `UPDATE temp.step SET wave = ?, level = ? WHERE seq = ?`, p.Wave, p.Level, seq)
 }
 
 // HoldStep keeps a step back.
 func (w *Workspace) HoldStep(ctx context.Context, seq int64, rule plan.Rule) error {
-	return w.exec(ctx, `UPDATE temp.step SET held = ? WHERE seq = ?`, rule, seq)
+	return w.put(ctx, `UPDATE temp.step SET held = ? WHERE seq = ?`, rule, seq)
 }
 
 // DropStep takes a step out of the plan.
 func (w *Workspace) DropStep(ctx context.Context, seq int64) error {
-	return w.exec(ctx, `DELETE FROM temp.step WHERE seq = ?`, seq)
+	return w.put(ctx, `DELETE FROM temp.step WHERE seq = ?`, seq)
 }
 
 // SettleStep records what became of a step; an empty target id leaves the one
 // the step has.
 func (w *Workspace) SettleStep(ctx context.Context, seq int64, o plan.Outcome, targetID, problem string) error {
-	return w.exec(ctx, `UPDATE temp.step SET outcome = ?, error = ?,
+	return w.put(ctx, `UPDATE temp.step SET outcome = ?, error = ?,
 		target_id = CASE WHEN ? = '' THEN target_id ELSE ? END WHERE seq = ?`, o, problem, targetID, targetID, seq)
 }
 
@@ -226,7 +247,7 @@ func (w *Workspace) SetStepMembers(ctx context.Context, seq int64, members []ide
 		if err != nil {
 			return err
 		}
-		if err := w.exec(ctx, `UPDATE temp.step SET body = ? WHERE seq = ?`, body, seq); err != nil {
+		if err := w.put(ctx, `UPDATE temp.step SET body = ? WHERE seq = ?`, body, seq); err != nil {
 			return err
 		}
 	}

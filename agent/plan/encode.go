@@ -52,24 +52,6 @@ type skippedJSON struct {
 	TargetID  string        `json:"target_id,omitempty"`
 }
 
-func toJSON(s Step) stepJSON {
-	out := stepJSON{
-		Op: s.Op, Kind: s.Ref.Kind, SourceID: s.Ref.ID, TargetID: s.TargetID, Name: s.Name,
-		Cause: s.Cause, Reason: s.Reason, Attributes: s.Attributes, Members: make([]memberJSON, len(s.Members)),
-		Wave: s.Place.Wave, Level: s.Place.Level, Rule: s.Held, Outcome: s.Outcome, Error: s.Error,
-	}
-	if out.Attributes == nil {
-		out.Attributes = []identity.Attribute{}
-	}
-	for i, m := range s.Members {
-		out.Members[i] = memberJSON{SourceID: m.Ref.ID, TargetID: m.TargetID, Name: m.Name}
-		if m.Ref.Kind != identity.User {
-			out.Members[i].Kind = m.Ref.Kind
-		}
-	}
-	return out
-}
-
 func (s stepJSON) step() Step {
 	out := Step{
 		Place: Place{s.Wave, s.Level}, Held: s.Rule,

@@ -38,12 +38,24 @@ type Plan struct {
 	Summary Summary
 	// Notes are sentences a reader should see beside the plan.
 	Notes []string
-	// Requests estimates the write requests of the plan; Seconds how long
-	// they take at the known rate, 0 where the rate is unknown.
+	// Requests estimates the requests of the plan; Seconds how long they take,
+	// 0 where that is unknown, and Basis what that follows from.
 	Requests int
 	Seconds  float64
+	Basis    Basis
 	Digest   string
 }
+
+// Basis is what the estimated time of a plan follows from: a rate that is known
+// or was learned, or how fast the target answers.
+type Basis string
+
+// The bases.
+const (
+	KnownRate   Basis = "known rate"
+	LearnedRate Basis = "learned rate"
+	Latency     Basis = "latency"
+)
 
 // Cycle says how the source and target were read.
 type Cycle string

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"io"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func (p *page) summary(of *plan.Plan, o overview) {
 		p.labelled("Held back", []string{number(of.Summary.Held)})
 	}
 	if of.Requests > 0 && of.Run == "" {
-		p.labelled("Requests", fields("about "+number(of.Requests)+duration(of.Seconds)))
+		p.labelled("Requests", fields("about "+number(of.Requests)+duration(of)))
 	}
 	if of.Run != "" {
 		p.labelled("Run", append([]string{clean(of.Run) + ":"}, runEnded(of)...))
@@ -110,15 +111,19 @@ func runEnded(p *plan.Plan) []string {
 	return ended(p.Outcomes)
 }
 
-func duration(seconds float64) string {
-	switch d := time.Duration(min(seconds, 1e8) * float64(time.Second)).Round(time.Second); {
-	case seconds <= 0:
+// duration says how long the requests of a plan take, and how that is known.
+func duration(p *plan.Plan) string {
+	if p.Seconds <= 0 {
 		return ""
-	case d < time.Second:
-		return ", less than a second at the known rate"
-	default:
-		return ", about " + d.String() + " at the known rate"
 	}
+	said := ", less than a second"
+	if d := time.Duration(min(p.Seconds, 1e8) * float64(time.Second)).Round(time.Second); d >= time.Second {
+		said = ", about " + d.String()
+	}
+	if p.Basis == plan.Latency {
+		return said + " at the speed of its answers"
+	}
+	return said + " at the " + string(cmp.Or(p.Basis, plan.KnownRate))
 }
 
 // tally counts one kind, leaving out what is zero.

@@ -28,7 +28,8 @@
 // A line that is not what it should be makes its object unreadable, which
 // shields it; where the id cannot be told, it shields its kind. The second line
 // with one id makes that object unreadable. A file that is missing, that ends
-// within a line, or that changes while it is read, ends the read in an error of
-// class Incomplete: an export that was cut short must not look like a smaller
-// directory. An empty file is a directory without people, and guards judge it.
+// within a line, that changes while it is read, or that has more than 10,000 lines
+// with the id of another, ends the read in an error of class Incomplete: an export
+// that was cut short must not look like a smaller directory. An empty file is a
+// directory without people, and guards judge it.
 package file

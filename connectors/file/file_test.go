@@ -112,7 +112,7 @@ func TestReadUsers(t *testing.T) {
 		"no active":              {`{"id":"u2","userName":"b"}` + "\n", []connectors.Event{bad("u2", `users.jsonl:1 has no active: give "active" as a bool`), full}},
 		"active as text":         {`{"id":"u2","userName":"b","active":"true"}` + "\n", []connectors.Event{bad("u2", "users.jsonl:1 needs active to be a bool"), full}},
 		"a number for a string":  {`{"id":"u2","userName":"b","active":true,"employeeNumber":7}` + "\n", []connectors.Event{bad("u2", "users.jsonl:1 needs employeeNumber to be a string"), full}},
-		"one id twice":           {ada + "\n" + bjorn + strings.Replace(bjorn, "u2", "u1", 1), []connectors.Event{adaRecord(), upsert(user("u2"), map[string]any{"id": "u2", "userName": "björn@example.com", "active": false, "title": nil}), bad("u1", "users.jsonl:4 has the id of line 1: give each user one line"), full}},
+		"one id twice":           {ada + "\n" + bjorn + strings.Replace(bjorn, "u2", "u1", 1), []connectors.Event{adaRecord(), upsert(user("u2"), map[string]any{"id": "u2", "userName": "björn@example.com", "active": false, "title": nil}), upsert(user("u1"), map[string]any{"id": "u1", "userName": "björn@example.com", "active": false, "title": nil}), bad("u1", "users.jsonl:4 has the id of line 1: give each user one line"), full}},
 		"a line too long":        {`{"id":"u2","userName":"` + strings.Repeat("x", 1<<20) + `","active":true}` + "\n" + ada, []connectors.Event{bad("", "users.jsonl:1 is longer than 1 MiB"), adaRecord(), full}},
 	}
 	for name, test := range tests {
@@ -149,6 +149,8 @@ func TestReadGroups(t *testing.T) {
 		"member of other form": {`{"id":"g1","name":"Data","members":[{"user":"u1"}]}`, shielded(`groups.jsonl:1 member 1 is neither the id of a user nor {"group": ID}`)},
 		"no name":              {`{"id":"g1","members":[]}`, shielded(`groups.jsonl:1 has no name: give "name" as a string`)},
 		"one id twice": {data + data, []connectors.Event{
+			record,
+			connectors.Links{Group: ref, State: connectors.Complete, Members: []identity.Ref{user("u1"), group("g2")}},
 			record,
 			connectors.Links{Group: ref, State: connectors.Complete, Members: []identity.Ref{user("u1"), group("g2")}},
 			connectors.Unreadable{Ref: ref, Why: "groups.jsonl:2 has the id of line 1: give each group one line"},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"iter"
 	"os"
@@ -139,7 +138,8 @@ func (r *reader) kind(ctx context.Context, kind identity.Kind) error {
 		return err
 	}
 	r.files = append(r.files, file)
-	k := &kindReader{reader: r, kind: kind, file: file, first: map[uint64]uint32{}, seed: maphash.MakeSeed()}
+	k := &kindReader{reader: r, kind: kind, file: file, seen: newSightings(sightingsHeld), asked: map[string]bool{}}
+	defer k.seen.close()
 	if k.declared = userFields(); kind == identity.Group {
 		k.declared = groupFields()
 	}
@@ -154,6 +154,9 @@ func (r *reader) kind(ctx context.Context, kind identity.Kind) error {
 		}
 		next, err := file.next()
 		if errors.Is(err, io.EOF) {
+			if err := k.repeats(ctx); err != nil {
+				return err
+			}
 			return k.end()
 		}
 		if err != nil {
@@ -173,12 +176,11 @@ type kindReader struct {
 	// declared are the fields that are checked.
 	declared []identity.Field
 	file     *lines
-	// first is the line of each id. Ids are kept as hashes, since a file may
-	// hold millions: two ids with one hash would shield one object, once in
-	// some ten million files of a million lines.
-	first map[uint64]uint32
-	seed  maphash.Seed
+	seen     *sightings
+	// only is what is asked for, where that is not everything, and asked the
+	// ids of what was.
 	only  []*wanted
+	asked map[string]bool
 	// hidden says that some line could be anybody's.
 	hidden bool
 }
@@ -202,16 +204,14 @@ func (k *kindReader) line(l line) error {
 	if o.record.Ref.ID == "" {
 		return k.unreadable("", l.number, err.Error())
 	}
-	hash := maphash.String(k.seed, o.record.Ref.ID)
-	if first, ok := k.first[hash]; ok {
-		if !k.wants(o.record) {
-			return nil
-		}
-		return k.unreadable(o.record.Ref.ID, l.number, fmt.Sprintf("has the id of line %d: give each %s one line", first, k.kind))
+	if err := k.seen.add(o.record.Ref.ID, l.number); err != nil {
+		return err
 	}
-	k.first[hash] = uint32(l.number)
 	if !k.wants(o.record) {
 		return nil
+	}
+	if len(k.only) > 0 {
+		k.asked[o.record.Ref.ID] = true
 	}
 	if err != nil {
 		return k.unreadable(o.record.Ref.ID, l.number, err.Error())
