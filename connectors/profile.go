@@ -48,6 +48,10 @@ type Profile struct {
 	LowerCase map[identity.Kind][]string
 
 	Limits Limits
+	// Pace is how fast the target is asked now.
+	Pace Pace
+	// MembersInCreate says that a created group brings its first members.
+	MembersInCreate bool
 	// Notes say what a person should know before the first run.
 	Notes []string
 }
@@ -60,13 +64,47 @@ type Limits struct {
 	PageSize          int
 }
 
-// Throughput returns how long n requests take at the known rate, and false
-// where the rate is not known.
-func (l Limits) Throughput(n int) (time.Duration, bool) {
-	if l.RequestsPerSecond <= 0 {
-		return 0, false
+// Pace is how fast a target is asked, as far as it is known by now.
+type Pace struct {
+	// PerSecond is the rate requests are held to; 0: none is known. Learned
+	// says that refusals taught it, rather than a configuration, a profile or
+	// the target's own headers.
+	PerSecond float64
+	Learned   bool
+	// Latency is how long an answer takes, of the quickest kind of request so
+	// far; 0: none was answered yet.
+	Latency time.Duration
+	// AtOnce is how many requests may be in flight, and Most how many that may
+	// become while answers come as fast as ever.
+	AtOnce, Most int
+}
+
+// Takes returns how long n requests take, and whether the rate decides that
+// rather than the answers. It is 0 where nothing is known yet.
+func (p Pace) Takes(n int) (time.Duration, bool) {
+	took := p.unpaced(n)
+	if p.PerSecond > 0 {
+		if paced := time.Duration(float64(n) / p.PerSecond * float64(time.Second)); paced >= took {
+			return paced, true
+		}
 	}
-	return time.Duration(float64(n) / l.RequestsPerSecond * float64(time.Second)), true
+	return took, false
+}
+
+// unpaced returns how long n requests take by their latency alone: the number in
+// flight grows by one with every round of them.
+func (p Pace) unpaced(n int) time.Duration {
+	rounds := 0
+	for places := max(1, p.AtOnce); n > 0; rounds++ {
+		n -= places
+		if places < p.Most {
+			places++
+			continue
+		}
+		rounds += (max(0, n) + places - 1) / places
+		n = 0
+	}
+	return time.Duration(rounds) * p.Latency
 }
 
 // MembersAccess says how far a target lets group members be read.

@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,6 +17,27 @@ type Runtime struct {
 	// Traffic counts what goes over the wire, for progress and reports.
 	// Never nil.
 	Traffic *Traffic
+	// Learned is what an opening of the same settings found out before, or
+	// still does; nil: nothing, and nobody else does.
+	Learned *Learned
+}
+
+// Learned keeps what is found out about the other side beyond one opening of a
+// source or target: how fast it may be asked. All openings it is given to share
+// it. Safe for concurrent use; the zero value knows nothing.
+type Learned struct {
+	mu sync.Mutex
+	is any
+}
+
+// Or returns what is kept, and keeps what begin returns where that is nothing.
+func (l *Learned) Or(begin func() any) any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.is == nil {
+		l.is = begin()
+	}
+	return l.is
 }
 
 // Traffic counts requests and waits of one source or target. Safe for

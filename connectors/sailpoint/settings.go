@@ -64,7 +64,7 @@ type Aggregation struct {
 
 // Limits bound the pace and size of requests. Zero means the default.
 type Limits struct {
-	// RequestsPerSecond defaults to 9: SailPoint allows a client 100 requests
+	// RequestsPerSecond defaults to 10: SailPoint allows a client 100 requests
 	// in 10 seconds (developer.sailpoint.com, "Rate Limits").
 	RequestsPerSecond float64 `yaml:"requests_per_second,omitempty" json:"requests_per_second,omitempty"`
 	Concurrency       int     `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
@@ -76,9 +76,9 @@ type Limits struct {
 const (
 	defaultAPI  = "v2025"
 	defaultType = "group"
-	// usualRate stays below 100 requests in 10 seconds with what a clock and
-	// a retry may add.
-	usualRate = 9
+	// usualRate is 100 requests in 10 seconds; the transport keeps a little
+	// below.
+	usualRate = 10
 	minPage   = 2
 	// maxPage is what every list allows (developer.sailpoint.com, "Standard
 	// Collection Parameters"); 251 is answered 400.

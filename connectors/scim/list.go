@@ -237,7 +237,13 @@ func (w *walk) indexPages(ctx context.Context, get fetch, emit emit) error {
 }
 
 func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) error {
+	full := w.size
+	probing := pass == 1 && w.probes()
+	if probing {
+		w.size = min(full, firstGroups)
+	}
 	pages := newPrefetch(ctx, w, get)
+	pages.off = pages.off || probing
 	defer func() { pages.stop() }()
 	const idle = 3 // pages in a row that bring nothing new, though they differ
 	start, head, stale := int64(1), "", 0
@@ -283,12 +289,24 @@ func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) er
 		if w.maxPages > 0 && n >= w.maxPages {
 			return connectors.Errorf(connectors.Unsupported, "the filter finds more than %d pages: it is ignored", n)
 		}
-		if w.heavy(p) {
+		if probing || w.heavy(p) {
 			pages.stop()
+			if probing {
+				w.size, probing = full, false
+			}
 			w.slim(p)
 			pages = newPrefetch(ctx, w, get)
 		}
 	}
+}
+
+// firstGroups is how many groups are asked for at first, where nothing is known of
+// how many members they have: a hundred large ones are tens of megabytes.
+const firstGroups = 8
+
+// probes reports whether the first page is to tell how large pages may be.
+func (w *walk) probes() bool {
+	return w.kind == identity.Group && !w.lookup && len(w.fixed) == 0 && w.s.learned.groupPage.Load() == 0
 }
 
 // heavy reports whether a page had more members than is held at a time, though it
@@ -300,6 +318,9 @@ func (w *walk) heavy(p listPage) bool {
 // slim asks for no more groups from now on than have so many members, if they are
 // like those of the page.
 func (w *walk) slim(p listPage) {
+	if p.members == 0 {
+		return
+	}
 	w.size = min(w.size, max(1, p.count*heavyMembers/p.members))
 	w.s.learned.groupPage.Store(int32(w.size))
 }

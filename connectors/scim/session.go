@@ -65,6 +65,7 @@ const (
 // group was shown empty right after members were given.
 func (s *session) Profile() connectors.Profile {
 	p := s.profile
+	p.Pace, p.MembersInCreate = rest.PaceOf(s.client), s.postsMembers()
 	if s.learned.blind.Load() && p.Members == connectors.MembersReadable {
 		p.Members = connectors.MembersBlind
 	}

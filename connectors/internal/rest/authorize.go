@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/scimsync/scimsync/connectors"
 )
@@ -20,22 +19,23 @@ type authorize struct {
 	traffic  *connectors.Traffic
 	renewing lock
 
-	mu sync.Mutex
-	// generation moves when the credential changed; renewals when it was
-	// looked at. Both only while renewing is held.
-	generation, renewals int
+	// now is under renewing.
+	now age
 }
+
+// age tells one credential from the next: generation moves when it changed,
+// renewals when it was looked at.
+type age struct{ generation, renewals int }
 
 func (t *authorize) RoundTrip(r *http.Request) (*http.Response, error) {
 	if t.auth == nil {
 		return t.next.RoundTrip(r)
 	}
-	generation, renewals := t.marks()
-	resp, err := t.send(r)
+	resp, sent, err := t.send(r)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	changed, err := t.renew(r.Context(), generation, renewals)
+	changed, err := t.renew(r.Context(), sent)
 	if err != nil {
 		return nil, err
 	}
@@ -49,23 +49,19 @@ func (t *authorize) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	t.traffic.Retries.Add(1)
-	return t.send(again)
+	resp, _, err = t.send(again)
+	return resp, err
 }
 
 // maxCredential bounds an access token: what a token endpoint says is not sent
 // unseen.
 const maxCredential = 64 << 10
 
-func (t *authorize) marks() (int, int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.generation, t.renewals
-}
-
-// send adds the credential and sends. Nothing is sent without one.
-func (t *authorize) send(r *http.Request) (*http.Response, error) {
+// send adds the credential and sends, and returns which credential it was. Nothing
+// is sent without one.
+func (t *authorize) send(r *http.Request) (*http.Response, age, error) {
 	out := r.Clone(r.Context())
-	err := t.auth.Authorize(r.Context(), out)
+	sent, err := t.add(out)
 	if err == nil && out.URL.String() != r.URL.String() {
 		err = errors.New("the credential may not change the address")
 	}
@@ -74,35 +70,44 @@ func (t *authorize) send(r *http.Request) (*http.Response, error) {
 	}
 	if err != nil {
 		closeBody(r)
-		return nil, t.problem(r.Context(), err)
+		return nil, sent, t.problem(r.Context(), err)
 	}
 	t.hide.learnRequest(out)
-	return t.next.RoundTrip(out)
+	resp, err := t.next.RoundTrip(out)
+	return resp, sent, err
+}
+
+// add puts the credential on a request. While one is being renewed it waits: a
+// request must not be taken for one with the old credential when it carries the new
+// one, or its refusal would renew nothing.
+func (t *authorize) add(r *http.Request) (age, error) {
+	if err := t.renewing.acquire(r.Context()); err != nil {
+		return age{}, err
+	}
+	defer t.renewing.release()
+	return t.now, t.auth.Authorize(r.Context(), r)
 }
 
 // renew refreshes the credential unless another request has done so since this
 // one was sent.
-func (t *authorize) renew(ctx context.Context, generation, renewals int) (bool, error) {
+func (t *authorize) renew(ctx context.Context, sent age) (bool, error) {
 	if err := t.renewing.acquire(ctx); err != nil {
 		return false, cancelled(ctx)
 	}
 	defer t.renewing.release()
-	nowGeneration, nowRenewals := t.marks()
-	if nowGeneration != generation {
+	if t.now.generation != sent.generation {
 		return true, nil
 	}
-	if nowRenewals != renewals {
+	if t.now.renewals != sent.renewals {
 		return false, nil
 	}
 	changed, err := t.auth.Refresh(ctx)
 	if err != nil {
 		return false, t.problem(ctx, err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.renewals++
+	t.now.renewals++
 	if changed {
-		t.generation++
+		t.now.generation++
 	}
 	return changed, nil
 }

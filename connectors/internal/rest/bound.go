@@ -100,7 +100,8 @@ func (t *bound) read(ctx context.Context, resp *http.Response, limit int64) (*bo
 		f.code = CodeAnswerTooLarge
 		return f
 	}
-	if resp.StatusCode < 200 {
+	if resp.StatusCode < 200 || resp.StatusCode == http.StatusPartialContent {
+		// No range is ever asked for (RFC 9110, section 15.3.7).
 		return &body{}, refused("answered %s, which was not asked for", statusText(resp.StatusCode))
 	}
 	if resp.StatusCode < 400 {

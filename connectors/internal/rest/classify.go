@@ -80,6 +80,7 @@ func (t *classify) failure(resp *http.Response) *fault {
 		f.text = describe(resp.Header, body)
 	}
 	f.note = statusText(resp.StatusCode)
+	f.told = readReport(resp.Header, time.Now())
 	t.pacing(f, resp)
 	f.final = f.class != connectors.Transient && f.class != connectors.Throttled
 	return f
@@ -100,6 +101,10 @@ func (t *classify) pacing(f *fault, resp *http.Response) {
 			f.wait = wait
 			f.wait.Delay = min(max(wait.Delay, 0), longestDemand)
 		}
+	}
+	if throttled && f.wait == (Wait{}) && f.told.counts && f.told.left == 0 {
+		// No Retry-After, but the end of the window.
+		f.wait.Delay = min(time.Until(f.told.reset), longestDemand)
 	}
 }
 

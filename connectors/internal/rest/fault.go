@@ -24,6 +24,8 @@ type fault struct {
 	// slow says that the other side asked to slow down.
 	slow bool
 	wait Wait
+	// told is what the answer's headers say about limits.
+	told report
 	// cause is the caller's own context error, or nil. No other error is
 	// kept: its text might hold an address, and the Okta SDK repeats
 	// without end whatever has io.EOF in its chain.

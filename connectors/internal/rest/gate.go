@@ -4,11 +4,9 @@ import (
 	"container/list"
 	"context"
 	"fmt"
-	"net/http"
+	"math"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/scimsync/scimsync/connectors"
 )
@@ -20,254 +18,370 @@ const (
 	// longestPause bounds how long one answer can stop a client: a server
 	// that asks for more is asked again after that.
 	longestPause = time.Hour
-	// unaskedPause follows a 429 that does not say how long to wait.
-	unaskedPause = 250 * time.Millisecond
+	// unaskedPause follows a 429 that does not say how long to wait. It
+	// doubles while nothing gets through, up to longestUnasked.
+	unaskedPause   = 250 * time.Millisecond
+	longestUnasked = 30 * time.Second
 )
 
-// pace lets tries through the gate.
-type pace struct {
-	next    http.RoundTripper
-	gate    *gate
-	traffic *connectors.Traffic
-}
-
-func (t *pace) RoundTrip(r *http.Request) (*http.Response, error) {
-	began, waited, err := t.gate.enter(r.Context())
-	t.traffic.AddWait(waited)
-	if err != nil {
-		closeBody(r)
-		return nil, err
-	}
-	resp, err := t.next.RoundTrip(r)
-	var f *fault
-	if err != nil {
-		f = asFault(err)
-	}
-	if f != nil && f.slow {
-		t.traffic.Throttled.Add(1)
-	}
-	t.gate.leave(began, shape(r), f)
-	return resp, err
-}
-
-// gate bounds how many requests are open at once, and when the next may go. The
-// number is learned: it is halved when the other side asks to slow down, once
-// per round of requests, and grows by one per round while all of it is used and
-// answers come as fast as ever. A pause asked of one request holds for all.
+// gate decides when a request may go: never before a pause that was asked for is
+// over, no faster than the rate that is known or was learned, no more at once
+// than the other side bears, and nothing of a quota that is used up.
+//
+// The number in flight is learned: it shrinks when the other side asks to slow
+// down, and grows by one per round of answers while all of it is used and
+// answers come as fast as ever. What one request learns holds for all, in the
+// order in which they came. It is safe for concurrent use.
 type gate struct {
 	ceiling int
 	told    bool          // the ceiling was configured
 	longest time.Duration // a pause beyond this is refused, not waited for
-	fixed   *rate.Limiter // the configured rate; nil without one
-	learned *tempo
 
 	mu       sync.Mutex
 	limit    int
-	inFlight int       // places taken
-	held     int       // of these, waiting for a pause or the rate
-	queue    list.List // of chan struct{}, first come first served
-	round    int       // moves with every halving
-	credit   int       // answers since the limit last moved
-	until    time.Time // nothing is sent before
-	speed    map[string]*latency
+	inFlight int
+	queue    list.List // of *waiter, first come first served
+	alarm    *time.Timer
+	full     bool      // whoever waits does so for a place
+	held     time.Time // since when they wait for the clock instead; or zero
+
+	round  int       // moves with every refusal
+	until  time.Time // nothing is sent before
+	unsure bool      // after a pause one goes ahead, and the rest when it is answered
+	burst  int       // in flight at the last refusal, without those refused then
+	vain   int       // refusals without an answer between them
+	idle   time.Time // since when nothing is in flight or waits
+
+	crowd  crowd
+	tempo  tempo
+	beat   beat
+	quotas map[string]*quota
+	speed  map[string]*latency
+}
+
+// waiter is a request before the gate.
+type waiter struct {
+	kind   string
+	since  time.Time
+	turn   chan struct{} // closed once ticket or err is set
+	ticket ticket
+	waited time.Duration
+	err    error
 }
 
 // ticket is one request in flight.
 type ticket struct {
-	round int
-	at    time.Time
+	kind   string
+	round  int
+	beside int // in flight when it went, itself included
+	at     time.Time
 }
 
 func newGate(l connectors.Limits, longest time.Duration) *gate {
-	g := &gate{limit: firstWorkers, ceiling: mostWorkers, longest: longest, learned: newTempo(), speed: map[string]*latency{}}
+	g := &gate{
+		limit: firstWorkers, ceiling: mostWorkers, longest: longest,
+		quotas: map[string]*quota{}, speed: map[string]*latency{},
+	}
 	if l.Concurrency > 0 {
 		g.limit, g.ceiling, g.told = l.Concurrency, l.Concurrency, true
 	}
-	if l.RequestsPerSecond > 0 {
-		g.fixed = rate.NewLimiter(rate.Limit(l.RequestsPerSecond), max(1, int(l.RequestsPerSecond/10)))
-	}
+	g.tempo = newTempo(l.RequestsPerSecond)
+	g.beat.set(g.tempo.perSecond())
 	return g
 }
 
-// enter waits for a place, for the end of a pause and for the rate. It returns
-// the time spent on the latter two. After an error there is nothing to leave.
-func (g *gate) enter(ctx context.Context) (ticket, time.Duration, error) {
-	if err := g.place(ctx); err != nil {
+// enter waits for a turn. It returns the time spent waiting for the clock rather
+// than for a place. After an error there is nothing to leave.
+func (g *gate) enter(ctx context.Context, kind string) (ticket, time.Duration, error) {
+	if ctx.Err() != nil {
 		return ticket{}, 0, cancelled(ctx)
 	}
-	began := time.Now()
-	err := g.hold(ctx)
 	now := time.Now()
+	w := &waiter{kind: kind, since: now}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if err != nil {
-		g.free()
-		return ticket{}, now.Sub(began), err
+	g.awake(now)
+	if g.queue.Len() == 0 {
+		// The usual case: nobody waits, and nothing is in the way.
+		if at, err := g.opens(kind, now); err != nil || g.inFlight < g.places() && !at.After(now) {
+			defer g.mu.Unlock()
+			if err != nil {
+				return ticket{}, 0, err
+			}
+			return g.admit(kind, now), 0, nil
+		}
 	}
-	return ticket{round: g.round, at: now}, now.Sub(began), nil
-}
-
-// place takes one of the places.
-func (g *gate) place(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	g.mu.Lock()
-	if g.inFlight < g.limit && g.queue.Len() == 0 {
-		g.inFlight++
-		g.mu.Unlock()
-		return nil
-	}
-	turn := make(chan struct{})
-	entry := g.queue.PushBack(turn)
+	w.turn = make(chan struct{})
+	entry := g.queue.PushBack(w)
+	g.dispatch(now)
 	g.mu.Unlock()
 
 	select {
-	case <-turn:
-		return nil
+	case <-w.turn:
+		return w.ticket, w.waited, w.err
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
-	case <-turn: // given in the same moment: pass it on
-		g.free()
+	case <-w.turn: // given in the same moment: pass it on
+		if w.err == nil {
+			g.inFlight--
+		}
 	default:
 		g.queue.Remove(entry)
 	}
-	return ctx.Err()
+	now = time.Now()
+	waited := w.waited
+	if !g.held.IsZero() {
+		waited = now.Sub(latest(w.since, g.held))
+	}
+	g.dispatch(now)
+	return ticket{}, waited, cancelled(ctx)
 }
 
-// hold waits out pause and rate.
-func (g *gate) hold(ctx context.Context) error {
-	if err := g.pause(ctx); err != nil {
-		return err
+// awake notes that there is work again after a time without. The caller holds mu,
+// as of everything below.
+func (g *gate) awake(now time.Time) {
+	if g.inFlight == 0 && g.queue.Len() == 0 && !g.idle.IsZero() {
+		g.tempo.rested(now.Sub(g.idle))
 	}
-	for _, limiter := range []*rate.Limiter{g.fixed, g.learned.limiter} {
-		if limiter == nil {
+	g.idle = time.Time{}
+}
+
+// places returns how many may be in flight.
+func (g *gate) places() int {
+	if g.unsure {
+		return 1
+	}
+	return g.limit
+}
+
+// opens returns when a request of a kind may go at the earliest. A pause beyond
+// the longest is refused at once, so that the caller hears of it.
+func (g *gate) opens(kind string, now time.Time) (time.Time, error) {
+	at := latest(g.until, g.beat.opens())
+	if q := g.quotas[kind]; q != nil {
+		at = latest(at, q.opens(now))
+	}
+	if pause := at.Sub(now); pause > g.longest {
+		return at, &fault{
+			class: connectors.Throttled, slow: true, final: true, wait: Wait{Delay: pause},
+			text: fmt.Sprintf("not sent: the other side asked for a pause of another %s", pause.Round(time.Second)),
+		}
+	}
+	return at, nil
+}
+
+// admit lets one through.
+func (g *gate) admit(kind string, now time.Time) ticket {
+	g.inFlight++
+	g.beat.take(now)
+	q := g.quotas[kind]
+	if q == nil && len(g.quotas) < mostShapes {
+		q = &quota{left: math.MaxInt}
+		g.quotas[kind] = q
+	}
+	if q != nil {
+		q.inFlight++
+	}
+	return ticket{kind: kind, round: g.round, beside: g.inFlight, at: now}
+}
+
+// dispatch lets through whoever may go, and sets the alarm for the next.
+func (g *gate) dispatch(now time.Time) {
+	g.full = false
+	var next time.Time
+	for e := g.queue.Front(); e != nil; {
+		w := e.Value.(*waiter)
+		if g.inFlight >= g.places() {
+			g.full = true
+			break
+		}
+		at, err := g.opens(w.kind, now)
+		if err == nil && at.After(now) {
+			if next.IsZero() || at.Before(next) {
+				next = at
+			}
+			if !g.quotas[w.kind].closed(now) {
+				break // what holds this one holds all behind it
+			}
+			e = e.Next()
 			continue
 		}
-		turn := limiter.Reserve()
-		if err := g.wait(ctx, turn.Delay()); err != nil {
-			turn.Cancel()
-			return err
+		if err == nil {
+			w.ticket = g.admit(w.kind, now)
 		}
+		w.err = err
+		if !g.held.IsZero() {
+			w.waited = now.Sub(latest(w.since, g.held))
+		}
+		behind := e.Next()
+		g.queue.Remove(e)
+		close(w.turn)
+		e = behind
 	}
-	return g.pause(ctx) // one may have been asked for meanwhile
-}
-
-// pause waits until nobody wants us to. A pause beyond the longest is refused at
-// once, so that the caller hears of it.
-func (g *gate) pause(ctx context.Context) error {
-	for {
-		g.mu.Lock()
-		pause := time.Until(g.until)
-		g.mu.Unlock()
-		if pause > g.longest {
-			return &fault{
-				class: connectors.Throttled, slow: true, final: true, wait: Wait{Delay: pause},
-				text: fmt.Sprintf("not sent: the other side asked for a pause of another %s", pause.Round(time.Second)),
-			}
-		}
-		if pause <= 0 {
-			return nil
-		}
-		if err := g.wait(ctx, pause); err != nil {
-			return err
-		}
+	switch {
+	case next.IsZero():
+		g.held = time.Time{}
+	case g.held.IsZero():
+		g.held = now
+	}
+	g.wake(next, now)
+	if g.inFlight == 0 && g.queue.Len() == 0 && g.idle.IsZero() {
+		g.idle = now
 	}
 }
 
-// wait sleeps for d, with a place taken that is not in use.
-func (g *gate) wait(ctx context.Context, d time.Duration) error {
-	if d > 0 {
+// wake sets the alarm; a zero time stops it.
+func (g *gate) wake(at, now time.Time) {
+	if at.IsZero() {
+		if g.alarm != nil {
+			g.alarm.Stop()
+		}
+		return
+	}
+	if g.alarm != nil {
+		g.alarm.Reset(at.Sub(now))
+		return
+	}
+	g.alarm = time.AfterFunc(at.Sub(now), func() {
 		g.mu.Lock()
-		g.held++
-		g.mu.Unlock()
-		defer func() {
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			g.held--
-		}()
-	}
-	if err := sleep(ctx, d); err != nil {
-		return cancelled(ctx)
-	}
-	return nil
+		defer g.mu.Unlock()
+		g.dispatch(time.Now())
+	})
 }
 
 // leave gives the place back and learns from what came of the request.
-func (g *gate) leave(t ticket, shape string, f *fault) {
+func (g *gate) leave(t ticket, f *fault, told report) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.inFlight--
+	g.account(t, told)
 	switch {
 	case f != nil && f.slow:
-		g.slowDown(t, f.wait, now)
+		g.slowDown(t, f, now)
 	case f == nil || f.sent && f.class != connectors.Transient:
-		g.answered(shape, now.Sub(t.at), now)
+		g.answered(t, now)
 	}
-	g.free()
+	if f == nil || !f.slow {
+		// Also when it came to nothing: somebody has to go ahead.
+		g.unsure = g.unsure && t.round != g.round
+	}
+	g.dispatch(now)
 }
 
-// slowDown halves the places, once for all requests that were under way
-// together, and pauses.
-func (g *gate) slowDown(t ticket, wait Wait, now time.Time) {
-	if wait == (Wait{}) {
-		wait.Delay = unaskedPause
+// account keeps what an answer said about limits.
+func (g *gate) account(t ticket, told report) {
+	q := g.quotas[t.kind]
+	if q != nil {
+		q.inFlight--
 	}
-	if t.round == g.round {
-		g.limit = max(1, min(g.limit, g.inFlight-g.held)/2)
+	if told == (report{}) {
+		return
+	}
+	if told.perSecond > 0 {
+		g.tempo.tell(told.perSecond)
+		g.beat.set(g.tempo.perSecond())
+	}
+	if told.counts && q != nil {
+		q.update(told, time.Now())
+	}
+}
+
+// slowDown pauses and learns. All that was under way together counts as one
+// refusal, of which every answer may prolong the pause.
+func (g *gate) slowDown(t ticket, f *fault, now time.Time) {
+	wait, first := f.wait, t.round == g.round
+	if first {
 		g.round++
-		g.credit = 0
-		if !wait.Concurrent {
-			g.learned.throttled(now, wait.Delay)
-		}
+		g.vain++
 	}
-	if wait.Delay > 0 && !wait.Concurrent {
-		if until := now.Add(min(wait.Delay, longestPause)); until.After(g.until) {
-			g.until = until
+	pace := f.class == connectors.Throttled // 503: it is busy, whoever asks how fast
+	if first {
+		g.burst = max(t.beside, g.inFlight+1)
+	}
+	if wait.Concurrent {
+		// Each refused one was one too many of those that went together.
+		if g.burst--; g.burst > 0 {
+			g.limit = min(g.limit, g.burst)
 		}
+		g.crowd.refused(g.limit + 1)
+		return
+	}
+	if wait.Delay <= 0 {
+		wait.Delay = min(unaskedPause<<min(g.vain-1, 16), longestUnasked)
+	}
+	switch {
+	case !first:
+	case pace && (g.tempo.learned() || g.crowd.hold > 0) && g.burst > 1 && g.burst >= g.crowd.most:
+		// Never were more of them borne: it may be that, and not the pace.
+		g.limit = max(1, min(g.limit, g.burst-1))
+		g.crowd.refused(g.burst)
+	case pace:
+		if !g.tempo.learned() {
+			g.limit = max(1, min(g.limit, g.burst)/2)
+		}
+		g.tempo.refused(now, wait.Delay, g.inFlight)
+		g.beat.set(g.tempo.perSecond())
+	default:
+		g.limit = max(1, min(g.limit, g.burst)/2)
+	}
+	g.unsure = true
+	if until := now.Add(min(wait.Delay, longestPause)); until.After(g.until) {
+		g.tempo.paused(until.Sub(latest(now, g.until)), until)
+		g.until = until
 	}
 }
 
-// answered lets the limit grow while it is what holds requests back.
-func (g *gate) answered(shape string, took time.Duration, now time.Time) {
-	g.learned.done(now)
-	if g.told && g.limit == g.ceiling {
-		return // as configured, and nobody minds
+// answered lets the limits grow while they are what holds requests back.
+func (g *gate) answered(t ticket, now time.Time) {
+	if t.round == g.round {
+		g.vain = 0
 	}
-	speed := g.speed[shape]
+	if g.tempo.answered(now, !g.held.IsZero(), t.round != g.round) {
+		g.beat.set(g.tempo.perSecond())
+	}
+	speed := g.speed[t.kind]
 	if speed == nil {
 		if len(g.speed) >= mostShapes {
 			clear(g.speed)
 		}
 		speed = &latency{}
-		g.speed[shape] = speed
+		g.speed[t.kind] = speed
 	}
-	speed.add(took)
-	if g.inFlight < g.limit || g.held > 0 {
+	speed.add(now.Sub(t.at))
+	if g.limit == g.ceiling && g.told {
+		return // as configured, and nobody minds
+	}
+	g.crowd.answered(t.beside)
+	if !g.full {
 		return // something else holds requests back: nothing can be learned
 	}
-	g.credit++
-	if g.credit < g.limit {
-		return
-	}
-	g.credit = 0
-	switch ratio := speed.ratio(); {
-	case ratio > 4 && !g.told:
-		g.limit = max(min(g.limit, fewestWorkers), g.limit-1)
-	case ratio <= 2:
-		g.limit = min(g.ceiling, g.limit+1)
+	if g.crowd.round(g.limit) {
+		g.limit = g.crowd.next(g.limit, g.ceiling, g.told, speed)
 	}
 }
 
-// free gives one place back and hands out what is free. The caller holds mu.
-func (g *gate) free() {
-	g.inFlight--
-	for g.inFlight < g.limit && g.queue.Len() > 0 {
-		turn := g.queue.Remove(g.queue.Front()).(chan struct{})
-		g.inFlight++
-		close(turn)
+// pace returns what is known by now.
+func (g *gate) pace() connectors.Pace {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := connectors.Pace{AtOnce: g.limit, Most: g.ceiling}
+	if rate := g.tempo.perSecond(); !math.IsInf(rate, 1) {
+		p.PerSecond, p.Learned = rate, rate == g.tempo.rate
 	}
+	for _, speed := range g.speed {
+		if took := time.Duration(speed.smooth * float64(time.Second)); p.Latency == 0 || took < p.Latency {
+			p.Latency = took
+		}
+	}
+	return p
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

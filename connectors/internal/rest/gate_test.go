@@ -2,10 +2,10 @@ package rest
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,7 +68,7 @@ func (g *gauge) count() int {
 	return g.now
 }
 
-func gateOf(t *testing.T, client *http.Client) *gate {
+func gateBehind(t *testing.T, client *http.Client) *gate {
 	t.Helper()
 	return client.Transport.(*seal).next.(*guard).next.(*retry).next.(*pace).gate
 }
@@ -131,7 +131,7 @@ func TestPaceStopsGrowingWhenAnswersSlowDown(t *testing.T) {
 		if open.most > 45 {
 			t.Errorf("%d at once, although answers came ever slower", open.most)
 		}
-		if limit := gateOf(t, client).limit; limit < fewestWorkers {
+		if limit := gateBehind(t, client).limit; limit < fewestWorkers {
 			t.Errorf("down to %d", limit)
 		}
 	})
@@ -142,7 +142,7 @@ func TestPaceDoesNotGrowWhileIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake(t, Config{}, func(r *http.Request) (*http.Response, error) { return respond(r, 200, ""), nil })
 		load(t, client, 5000, 4)
-		if limit := gateOf(t, client).limit; limit != firstWorkers {
+		if limit := gateBehind(t, client).limit; limit != firstWorkers {
 			t.Errorf("limit %d after 4 workers", limit)
 		}
 	})
@@ -176,73 +176,6 @@ func TestPaceConfiguredRate(t *testing.T) {
 			t.Errorf("waited %s only, it says", traffic.Waited())
 		}
 	})
-}
-
-// Limits nobody told us: how much of what is allowed is used, and how many
-// requests are refused.
-func TestPaceLearnsARate(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name string
-		wire func() wireFunc
-	}{
-		{"token bucket with Retry-After", func() wireFunc {
-			bucket := rate.NewLimiter(20, 20)
-			return func(r *http.Request) (*http.Response, error) {
-				if !bucket.Allow() {
-					return respond(r, 429, "", "Retry-After", "1"), nil
-				}
-				time.Sleep(20 * time.Millisecond)
-				return respond(r, 200, ""), nil
-			}
-		}},
-		{"token bucket that says nothing", func() wireFunc {
-			bucket := rate.NewLimiter(20, 20)
-			return func(r *http.Request) (*http.Response, error) {
-				if !bucket.Allow() {
-					return respond(r, 429, ""), nil
-				}
-				time.Sleep(20 * time.Millisecond)
-				return respond(r, 200, ""), nil
-			}
-		}},
-		{"window of ten seconds", func() wireFunc {
-			var mu sync.Mutex
-			start, count := time.Now(), 0
-			return func(r *http.Request) (*http.Response, error) {
-				time.Sleep(20 * time.Millisecond)
-				mu.Lock()
-				defer mu.Unlock()
-				if time.Since(start) >= 10*time.Second {
-					start, count = time.Now(), 0
-				}
-				if count++; count > 200 {
-					left := 10*time.Second - time.Since(start)
-					return respond(r, 429, "", "Retry-After", fmt.Sprint(int(left.Seconds())+1)), nil
-				}
-				return respond(r, 200, ""), nil
-			}
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				traffic := new(connectors.Traffic)
-				client := fake(t, Config{Runtime: connectors.Runtime{Traffic: traffic}}, c.wire())
-				const n = 6000 // five minutes at 20 a second
-				began := time.Now()
-				if failed := load(t, client, n, 32); failed != 0 {
-					t.Errorf("%d failed", failed)
-				}
-				used := n / (20 * time.Since(began).Seconds())
-				refused := float64(traffic.Throttled.Load()) / n
-				t.Logf("%.1f%% of the rate used, %.2f%% refused", 100*used, 100*refused)
-				if used < 0.93 || refused > 0.012 {
-					t.Errorf("%.1f%% of the rate used, %.2f%% refused", 100*used, 100*refused)
-				}
-			})
-		})
-	}
 }
 
 // One answer pauses everybody, and workers are halved once for a burst.
@@ -283,32 +216,56 @@ func TestPaceSharesThePause(t *testing.T) {
 		if took := time.Since(began); took < 30*time.Second || took > 40*time.Second {
 			t.Errorf("took %s", took)
 		}
-		if got := gateOf(t, client).limit; got < firstWorkers/2 || got > firstWorkers {
+		if got := gateBehind(t, client).limit; got < firstWorkers/2 || got > firstWorkers {
 			t.Errorf("limit %d after one burst", got)
 		}
 	})
 }
 
-// A burst of refusals halves once; the next round halves again.
-func TestGateHalvesOncePerRound(t *testing.T) {
+// A burst of refusals halves once; after the pause one goes ahead, and the rest
+// when it was answered.
+func TestGateHalvesOncePerBurst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(connectors.Limits{}, time.Minute)
 		slow := &fault{class: connectors.Throttled, slow: true, wait: Wait{Delay: time.Second}}
-		for _, want := range []int{8, 4, 2, 1, 1} {
-			tickets := make([]ticket, g.limit)
-			for i := range tickets {
-				var err error
-				if tickets[i], _, err = g.enter(t.Context()); err != nil {
-					t.Fatal(err)
+		tickets := make([]ticket, firstWorkers)
+		for i := range tickets {
+			var err error
+			if tickets[i], _, err = g.enter(t.Context(), "GET"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, ticket := range tickets {
+			g.leave(ticket, slow, report{})
+		}
+		if g.limit != firstWorkers/2 {
+			t.Errorf("limit %d, want %d", g.limit, firstWorkers/2)
+		}
+		var through atomic.Int32
+		for range firstWorkers {
+			go func() {
+				ticket, _, err := g.enter(t.Context(), "GET")
+				if err != nil {
+					return
 				}
-			}
-			for _, ticket := range tickets {
-				g.leave(ticket, "GET", slow)
-			}
-			if g.limit != want {
-				t.Errorf("limit %d, want %d", g.limit, want)
-			}
+				if through.Add(1) == 1 {
+					time.Sleep(10 * time.Second)
+				}
+				g.leave(ticket, nil, report{})
+			}()
+		}
+		time.Sleep(900 * time.Millisecond)
+		if n := through.Load(); n != 0 {
+			t.Errorf("%d sent during the pause", n)
+		}
+		time.Sleep(5 * time.Second)
+		if n := through.Load(); n != 1 {
+			t.Errorf("%d sent before the first was answered", n)
+		}
+		time.Sleep(time.Minute)
+		if n := through.Load(); n != firstWorkers {
+			t.Errorf("%d of %d sent", n, firstWorkers)
 		}
 	})
 }
@@ -384,12 +341,12 @@ func TestGateKeepsItsPlaces(t *testing.T) {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7+1)*time.Millisecond)
 				defer cancel()
-				ticket, _, err := g.enter(ctx)
+				ticket, _, err := g.enter(ctx, "GET")
 				if err != nil {
 					return
 				}
 				time.Sleep(time.Duration(i%3) * time.Millisecond)
-				g.leave(ticket, "GET", nil)
+				g.leave(ticket, nil, report{})
 			})
 		}
 		wg.Wait()

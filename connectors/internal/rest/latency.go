@@ -9,7 +9,10 @@ import (
 )
 
 // latency follows how long answers take, against the best there was.
-type latency struct{ smooth, floor float64 }
+type latency struct {
+	smooth, floor float64 // seconds
+	resigned      int     // rounds in which fewer at once did not help
+}
 
 func (l *latency) add(took time.Duration) {
 	seconds := max(took.Seconds(), 0.001) // below this nothing is telling
@@ -22,6 +25,9 @@ func (l *latency) add(took time.Duration) {
 	// cache does not count for ever.
 	l.floor = min(l.floor*1.0001, l.smooth)
 }
+
+// rebase takes the present for the best there is.
+func (l *latency) rebase() { l.floor, l.resigned = l.smooth, 0 }
 
 func (l *latency) ratio() float64 { return l.smooth / l.floor }
 

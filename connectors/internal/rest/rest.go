@@ -131,14 +131,35 @@ func newStack(cfg Config, own origin, wire http.RoundTripper, p patience) *http.
 	rt = &dress{next: rt, headers: cfg.HTTP.Headers, agent: cfg.Runtime.UserAgent}
 	rt = &authorize{next: rt, auth: cfg.Auth, hide: hide, traffic: cfg.Runtime.Traffic, renewing: newLock()}
 	rt = &classify{next: rt, own: own, decode: cfg.Decode, reset: cfg.Reset}
-	rt = &pace{next: rt, gate: newGate(cfg.Limits, p.longest), traffic: cfg.Runtime.Traffic}
+	gate := gateOf(cfg, p.longest)
+	rt = &pace{next: rt, gate: gate, traffic: cfg.Runtime.Traffic}
 	rt = &retry{
 		next: rt, patience: p, repeatable: cfg.Repeatable, hide: hide,
 		traffic: cfg.Runtime.Traffic, log: cfg.Runtime.Log,
 	}
 	rt = &guard{next: rt, own: own}
-	rt = &seal{next: rt, wire: wire, hide: hide}
+	rt = &seal{next: rt, wire: wire, hide: hide, gate: gate}
 	return &http.Client{Transport: rt, CheckRedirect: own.checkRedirect}
+}
+
+// gateOf returns the gate of all clients with these settings, or one of its own.
+func gateOf(cfg Config, longest time.Duration) *gate {
+	begin := func() any { return newGate(cfg.Limits, longest) }
+	if cfg.Runtime.Learned != nil {
+		if shared, ok := cfg.Runtime.Learned.Or(begin).(*gate); ok {
+			return shared
+		}
+	}
+	return newGate(cfg.Limits, longest)
+}
+
+// PaceOf returns how fast a client of NewClient goes by now; the zero Pace for any
+// other client.
+func PaceOf(client *http.Client) connectors.Pace {
+	if t, ok := client.Transport.(*seal); ok {
+		return t.gate.pace()
+	}
+	return connectors.Pace{}
 }
 
 func timeoutOf(h connectors.HTTP) time.Duration {

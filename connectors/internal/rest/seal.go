@@ -17,6 +17,7 @@ type seal struct {
 	next http.RoundTripper
 	wire http.RoundTripper
 	hide *mask
+	gate *gate // of the layer below, for PaceOf
 }
 
 func (t *seal) RoundTrip(r *http.Request) (*http.Response, error) {
