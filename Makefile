@@ -61,6 +61,12 @@ bench: build ## measure bin/scimsync against local servers: USERS (1000), LATENC
 	@$(GO) build -buildvcs=false -o bin/scimsync-bench ./cmd/scimsync-bench
 	@bin/scimsync-bench -bin bin/scimsync -users '$(USERS)' -latency '$(LATENCY)' -rate '$(RATE)' -runs '$(RUNS)' $(BENCHFLAGS)
 
+.PHONY: growth
+growth: USERS = 10000,100000
+growth: build ## measure what an object costs bin/scimsync at growing sizes: USERS (10000,100000), BENCHFLAGS
+	@$(GO) build -buildvcs=false -o bin/scimsync-bench ./cmd/scimsync-bench
+	@bin/scimsync-bench growth -bin bin/scimsync -users '$(USERS)' $(BENCHFLAGS)
+
 .PHONY: microbench
 microbench: need-go ## run the benchmarks of the packages, COUNT (1) times
 	$(GO) test -buildvcs=false -run '^$$' -bench . -benchmem -count $(COUNT) -timeout 40m \

@@ -28,19 +28,24 @@ func (o *options) writeChart(results []result) error {
 	}
 	wall := lines(results, func(r result) float64 { return r.wall.Seconds() })
 	rss := lines(results, func(r result) float64 { return float64(r.rss) / (1 << 20) })
+	return drawing(o.chart, fmt.Sprintf("Wall time in seconds, %s an answer", o.latency), wall, "Peak memory in MiB", rss)
+}
+
+// drawing writes two panels with one legend to a file.
+func drawing(file, leftTitle string, left []line, rightTitle string, right []line) error {
 	var b strings.Builder
-	width, height := 2*(panelWidth+2*margin), panelHeight+2*margin+20*len(wall)
+	width, height := 2*(panelWidth+2*margin), panelHeight+2*margin+20*len(left)
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", width, height)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="white"/>`+"\n", width, height)
-	panel(&b, 0, fmt.Sprintf("Wall time in seconds, %s an answer", o.latency), wall)
-	panel(&b, panelWidth+2*margin, "Peak memory in MiB", rss)
-	for i, l := range wall {
+	panel(&b, 0, leftTitle, left)
+	panel(&b, panelWidth+2*margin, rightTitle, right)
+	for i, l := range left {
 		y := panelHeight + 2*margin + 20*i
 		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="16" height="4" fill="%s"/><text x="%d" y="%d">%s</text>`+"\n",
 			margin, y-6, color(i), margin+24, y, l.name)
 	}
 	b.WriteString("</svg>\n")
-	return os.WriteFile(o.chart, []byte(b.String()), 0o644)
+	return os.WriteFile(file, []byte(b.String()), 0o644)
 }
 
 func lines(results []result, value func(result) float64) []line {

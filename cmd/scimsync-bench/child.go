@@ -31,7 +31,8 @@ func startServers(ctx context.Context, o *options, w world) (*servers, error) {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, self, serveVerb, fmt.Sprintf("-users=%d", w.users),
-		"-latency="+o.latency.String(), fmt.Sprintf("-rate=%g", o.rate))
+		"-latency="+o.latency.String(), fmt.Sprintf("-rate=%g", o.rate),
+		"-told="+string(o.told), "-from="+o.from.name)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -97,15 +98,14 @@ func newAgent(o *options, s *servers) (*agent, error) {
 	}
 	a := &agent{binary: binary, dir: dir, config: filepath.Join(dir, "scimsync.yaml")}
 	limits := ""
-	if o.rate > 0 {
+	if o.rate > 0 && o.told == byConfiguration {
 		limits = fmt.Sprintf("    limits: {requests_per_second: %g}\n", o.rate)
 	}
 	text := fmt.Sprintf(`version: 1
 sources:
-  okta:
-    type: okta
-    url: %s
-    token: {file: source.token}
+  source:
+    type: %s
+    %s
 targets:
   application:
     type: scim
@@ -113,14 +113,14 @@ targets:
     auth: {bearer: {file: target.token}}
 %ssyncs:
   bench:
-    from: okta
+    from: source
     to: application
     full: "0 3 1 1 *"
     users:
-      map: {title: profile.title}
-    groups: {scope: type == "OKTA_GROUP"}
-`, s.Source, s.Target, limits)
-	for name, data := range map[string]string{"scimsync.yaml": text, "source.token": sourceToken, "target.token": token} {
+      map: {title: %s}
+    groups: {%s}
+`, o.from.name, strings.ReplaceAll(o.from.settings, "URL", s.Source), s.Target, limits, o.from.title, o.from.scope)
+	for name, data := range map[string]string{"scimsync.yaml": text, "source.secret": o.from.secret, "target.token": token} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
 			return nil, err
 		}

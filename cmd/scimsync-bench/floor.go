@@ -81,7 +81,7 @@ func follow[T any](ctx context.Context, b *bare, address string) ([]T, error) {
 	var all []T
 	for address != "" {
 		var page []T
-		header, err := b.call(ctx, http.MethodGet, address, "SSWS "+sourceToken, nil, &page)
+		header, err := b.call(ctx, http.MethodGet, address, "SSWS "+b.rig.o.from.secret, nil, &page)
 		if err != nil {
 			return nil, err
 		}

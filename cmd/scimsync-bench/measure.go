@@ -40,7 +40,7 @@ func (o *options) measure(ctx context.Context) error {
 }
 
 func (o *options) measureWorld(ctx context.Context, w world) ([]result, error) {
-	all := phases()
+	all := phases(o.from)
 	samples := make([][]sample, len(all))
 	for i := range o.runs {
 		fmt.Fprintf(os.Stderr, "%s: run %d of %d\n", w, i+1, o.runs)
@@ -52,7 +52,8 @@ func (o *options) measureWorld(ctx context.Context, w world) ([]result, error) {
 	for i, p := range all {
 		r := result{world: w, phase: p.name, changed: p.changed(w), sample: median(samples[i])}
 		r.wall, r.rss, r.cpu = r.sample.wall, r.sample.rss, r.sample.cpu
-		r.source, r.target = p.least(w, r.changed)
+		held := world{users: r.sample.Users, groups: r.sample.Groups, memberships: r.sample.Memberships}
+		r.source, r.target = p.least(w, held, r.changed)
 		out[i] = r
 	}
 	return out, nil

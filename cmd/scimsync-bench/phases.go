@@ -20,8 +20,9 @@ type phase struct {
 	// prepare changes the world beforehand; nil: nothing.
 	prepare func(context.Context, *rig) error
 	args    []string
-	// least is the fewest requests to source and target that can do it.
-	least func(w world, changed int) (source, target int)
+	// least is the fewest requests to source and target that can do it, where
+	// the target holds so much afterwards.
+	least func(w, held world, changed int) (source, target int)
 	// changed is how many people prepare changes.
 	changed func(w world) int
 	// floor is the bare client's part; nil: none.
@@ -43,8 +44,7 @@ const (
 )
 
 // phases are in the order they are run in one world.
-func phases() []phase {
-	readSource := func(w world) int { return pages(w.users, sourcePage) + pages(w.groups, groupPage) }
+func phases(from provider) []phase {
 	readTarget := func(w world) int { return pages(w.users, targetPage) + pages(w.groups, targetPage) }
 	onePercent := func(w world) int { return w.users / 100 }
 	hundred := func(w world) int { return min(100, w.users/10) }
@@ -54,36 +54,36 @@ func phases() []phase {
 	return []phase{
 		{
 			name: "first load", args: []string{"sync"}, changed: none, floor: bareLoad,
-			least: func(w world, _ int) (int, int) {
-				more := max(0, w.memberships/w.groups-patchSize) * w.groups / patchSize
-				return readSource(w) + w.groups, 2 + w.users + w.groups + more
+			least: func(w, held world, _ int) (int, int) {
+				more := max(0, held.memberships/held.groups-patchSize) * held.groups / patchSize
+				return from.cold(w), 2 + held.users + held.groups + more
 			},
 		},
 		{
 			name: "no change, full", args: []string{"sync", "--full"}, changed: none, floor: bareRead,
-			least: func(w world, _ int) (int, int) { return readSource(w), readTarget(w) },
+			least: func(w, held world, _ int) (int, int) { return from.everything(w), readTarget(held) },
 		},
 		{
 			name: "1% change, full", args: []string{"sync", "--full"}, changed: onePercent, prepare: change(onePercent),
-			least: func(w world, n int) (int, int) { return readSource(w), readTarget(w) + n },
+			least: func(w, held world, n int) (int, int) { return from.everything(w), readTarget(held) + n },
 		},
 		{
 			name: "no change, delta", args: []string{"sync"}, changed: none,
-			least: func(world, int) (int, int) { return 1, 0 },
+			least: func(w, _ world, _ int) (int, int) { return from.changes(w), 0 },
 		},
 		{
 			name: "delta of 100", args: []string{"sync"}, changed: hundred, prepare: change(hundred),
-			least: func(_ world, n int) (int, int) { return 1, 2 * n },
+			least: func(w, _ world, n int) (int, int) { return from.changes(w), 2 * n },
 		},
 		{
 			name: "one object", changed: none, prepare: func(ctx context.Context, r *rig) error { return r.change(ctx, 1) },
 			args:  []string{"sync", "--only", "user:" + someone},
-			least: func(world, int) (int, int) { return 1, 1 },
+			least: func(world, world, int) (int, int) { return 1, 2 },
 		},
 		{
 			name: "one object during a full run", changed: none, prepare: change(onePercent),
 			args: []string{"sync", "--only", "user:" + someone}, beside: []string{"sync", "--full"},
-			least: func(world, int) (int, int) { return 1, 1 },
+			least: func(world, world, int) (int, int) { return 1, 2 },
 		},
 	}
 }
@@ -149,7 +149,7 @@ func (r *rig) measure(ctx context.Context, p phase) (sample, error) {
 		return s, err
 	}
 	s.critical = criticalPath(s.stats, r.o.latency)
-	if p.floor != nil {
+	if p.floor != nil && r.o.from.floor && r.o.rate == 0 { // it knows no pace
 		if s.floor, err = p.floor(ctx, r); err != nil {
 			return s, fmt.Errorf("bare client: %w", err)
 		}
@@ -207,14 +207,11 @@ func criticalPath(s stats, latency time.Duration) time.Duration {
 	return time.Duration(rounds) * latency
 }
 
-// paged reports whether requests of a kind follow one from another.
+// paged reports whether requests of a kind follow one from another: they read a
+// collection.
 func paged(kind string) bool {
 	method, path, _ := strings.Cut(kind, " ")
-	switch strings.TrimSuffix(path, "/{$}") {
-	case "/Users", "/Groups", "/api/v1/users", "/api/v1/groups", "/api/v1/logs":
-		return method == http.MethodGet
-	}
-	return false
+	return method == http.MethodGet && !strings.Contains(strings.TrimSuffix(path, "/{$}"), "{")
 }
 
 // writes counts the requests that change the target.

@@ -15,16 +15,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/scimsync/scimsync/connectors/okta/oktatest"
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
 )
 
 const (
 	serveVerb = "serve"
 	token     = "bench-token-0123456789"
-	// sourceToken is what the source accepts.
-	sourceToken = oktatest.DefaultToken
-	basePath    = "/scim/v2"
+	basePath  = "/scim/v2"
 )
 
 // addresses are what a serving process prints when it is ready.
@@ -57,6 +54,10 @@ type stats struct {
 	Users       int   `json:"users"`
 	Groups      int   `json:"groups"`
 	Memberships int   `json:"memberships"`
+	// Written are the requests that the target answered, other than with 429,
+	// from the first write to the last, and Writing how long that took.
+	Written int           `json:"written"`
+	Writing time.Duration `json:"writing"`
 }
 
 // serve runs both servers and a control server until standard input ends.
@@ -65,15 +66,19 @@ func serve(ctx context.Context, args []string) error {
 	users := flags.Int("users", 1000, "people")
 	latency := flags.Duration("latency", 0, "before each answer")
 	rate := flags.Float64("rate", 0, "requests a second at the target")
+	told := flags.String("told", string(byConfiguration), "how the rate is told")
+	from := flags.String("from", "", "the source")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	w := worldOf(*users)
-	org, err := oktatest.New(oktatest.Synthetic(w.users, w.groups, w.memberships, 1))
+	p, err := providerOf(*from)
 	if err != nil {
 		return err
 	}
-	org.Configure(func(o *oktatest.Options) { o.Latency = *latency })
+	source, err := p.serve(worldOf(*users))
+	if err != nil {
+		return err
+	}
 	o := scimtest.Options{Token: token, Latency: *latency}
 	if *rate > 0 {
 		o.RateLimit = scimtest.RateLimit{PerSecond: *rate, Burst: max(1, int(*rate/10))}
@@ -83,14 +88,18 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = application.Close() }() // it has no file
-	b := &bench{org: org, application: application}
+	b := &bench{source: source, application: application}
+	target := counted(&b.targetStatus, application)
+	if *rate > 0 && telling(*told) == byHeaders {
+		target = tellingRate(*rate, target)
+	}
 	var at addresses
 	for _, s := range []struct {
 		url     *string
 		handler http.Handler
 	}{
-		{&at.Source, counted(&b.sourceStatus, org)},
-		{&at.Target, counted(&b.targetStatus, application)},
+		{&at.Source, delayed(*latency, counted(&b.sourceStatus, source))},
+		{&at.Target, b.written.timed(target)},
 		{&at.Control, b.control()},
 	} {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -111,9 +120,10 @@ func serve(ctx context.Context, args []string) error {
 
 // bench is what the control server acts on.
 type bench struct {
-	org                        *oktatest.Server
+	source                     *identities
 	application                *scimtest.Server
 	sourceStatus, targetStatus statuses
+	written                    span
 	changes                    int
 	changed                    string // one of those changed last
 }
@@ -122,11 +132,12 @@ func (b *bench) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
 		s := stats{
-			Source: tally{b.org.Requests(), b.sourceStatus.take()},
+			Source: tally{b.source.requests(), b.sourceStatus.take()},
 			Target: tally{b.application.Requests(), b.targetStatus.take()},
 		}
+		s.Written, s.Writing = b.written.take()
 		s.Users, s.Groups, s.Memberships = b.application.Counts()
-		b.org.ResetRequests()
+		b.source.reset()
 		b.application.ResetRequests()
 		_ = json.NewEncoder(w).Encode(s) // a reader that is gone wants no answer
 	})
@@ -170,12 +181,23 @@ func (b *bench) change(n int) error {
 			return errors.New("the target has people without externalId: run a first load before")
 		}
 		title := fmt.Sprintf("Title %d", b.changes)
-		if err := b.org.UpdateUser(u.ExternalID, map[string]any{"title": title}); err != nil {
+		if err := b.source.retitle(u.ExternalID, title); err != nil {
 			return err
 		}
 		b.changed = u.ExternalID
 	}
 	return nil
+}
+
+// delayed answers after a while.
+func delayed(latency time.Duration, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(latency):
+			h.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
+	})
 }
 
 // statuses counts answers by status.

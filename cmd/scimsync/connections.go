@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
 	"sync"
 	"time"
 
@@ -32,6 +34,14 @@ type connections struct {
 	mu      sync.Mutex
 	sources map[string]connection[connectors.Source]
 	targets map[string]connection[connectors.Target]
+	// learned is kept by side and name, for as long as the settings stay.
+	learned map[string]lesson
+}
+
+// lesson is what was learned about a source or target with these settings.
+type lesson struct {
+	settings any
+	learned  *connectors.Learned
 }
 
 func (a *app) connect(cfg *configs.Config) *connections {
@@ -39,15 +49,43 @@ func (a *app) connect(cfg *configs.Config) *connections {
 		app: a, cfg: cfg, progress: a.progress,
 		traffic: func(string, string) *connectors.Traffic { return &connectors.Traffic{} },
 		sources: map[string]connection[connectors.Source]{},
-		targets: map[string]connection[connectors.Target]{},
+		targets: map[string]connection[connectors.Target]{}, learned: map[string]lesson{},
 	}
+}
+
+// inherit takes over what was learned under an earlier configuration about sources
+// and targets whose settings, the credential's place among them, are the same: a
+// reload does not begin to learn anew, and runs that are still on under the
+// earlier one count with those of this one. Connections and secrets are not taken
+// over, for the files behind them may have changed. It is called before anything
+// is opened.
+func (c *connections) inherit(old *connections) {
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.Copy(c.learned, old.learned)
+}
+
+// lessons returns what was learned with these settings, or begins to learn. The
+// caller holds mu. Two names never share, even for one address: a limit is that
+// of a client, and whoever gives two names gives two credentials, or has reasons
+// for two paces.
+func (c *connections) lessons(side, name string, settings any) *connectors.Learned {
+	key := side + ":" + name
+	known, ok := c.learned[key]
+	if !ok || !reflect.DeepEqual(known.settings, settings) {
+		known = lesson{settings: settings, learned: &connectors.Learned{}}
+		c.learned[key] = known
+	}
+	return known.learned
 }
 
 // source returns an opened source.
 func (c *connections) source(s *configs.Source) (connection[connectors.Source], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return opening(c, "source", s.Name, c.sources, func(rt connectors.Runtime) (connectors.Source, error) {
+	return opening(c, "source", s.Name, s.Settings, c.sources, func(rt connectors.Runtime) (connectors.Source, error) {
 		return s.Type.Open(s.Settings, rt)
 	})
 }
@@ -56,14 +94,14 @@ func (c *connections) source(s *configs.Source) (connection[connectors.Source], 
 func (c *connections) target(t *configs.Target) (connection[connectors.Target], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return opening(c, "target", t.Name, c.targets, func(rt connectors.Runtime) (connectors.Target, error) {
+	return opening(c, "target", t.Name, t.Settings, c.targets, func(rt connectors.Runtime) (connectors.Target, error) {
 		return t.Type.Open(t.Settings, rt)
 	})
 }
 
 // opening returns what is open, or opens it. A failure is not kept: the file it
 // is about may be mended meanwhile.
-func opening[T any](c *connections, side, name string, have map[string]connection[T],
+func opening[T any](c *connections, side, name string, settings any, have map[string]connection[T],
 	open func(connectors.Runtime) (T, error),
 ) (connection[T], error) {
 	if one, ok := have[name]; ok {
@@ -71,7 +109,9 @@ func opening[T any](c *connections, side, name string, have map[string]connectio
 	}
 	one := connection[T]{traffic: c.traffic(side, name)}
 	var err error
-	if one.is, err = open(c.app.runtime(side, name, one.traffic)); err != nil {
+	rt := c.app.runtime(side, name, one.traffic)
+	rt.Learned = c.lessons(side, name, settings)
+	if one.is, err = open(rt); err != nil {
 		return connection[T]{}, fmt.Errorf("%s %s: %w", side, name, err)
 	}
 	have[name] = one

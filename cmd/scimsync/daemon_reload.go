@@ -114,6 +114,7 @@ func (d *daemon) reload(why string) {
 		return
 	}
 	old := d.inForce.Load()
+	g.conns.inherit(old.conns)
 	for _, c := range restartsFor(old.cfg, g.cfg) {
 		d.log.Warn("this change of the configuration needs a restart; the old value stays in force", "key", c)
 	}

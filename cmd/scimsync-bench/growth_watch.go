@@ -1,0 +1,66 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// footprint is what a process had on disk, in bytes, at the most.
+type footprint struct {
+	// temporary are its unnamed files in a folder: SQLite removes the name of
+	// a temporary file at once, so that only the process's own list of open
+	// files shows it. It stays 0 where the system has no /proc (see proc(5)).
+	temporary int64
+	// journal is the write-ahead log beside the state file.
+	journal int64
+}
+
+// watch looks at a process again and again until done is closed, and then sends
+// the largest footprint it has seen.
+func watch(pid int, folder, state string, done <-chan struct{}) <-chan footprint {
+	out := make(chan footprint, 1)
+	go func() {
+		var most footprint
+		ticks := time.NewTicker(100 * time.Millisecond)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-done:
+				out <- most
+				return
+			case <-ticks.C:
+				most.temporary = max(most.temporary, unnamed(pid, folder))
+				most.journal = max(most.journal, size(state+"-wal"))
+			}
+		}
+	}()
+	return out
+}
+
+// unnamed returns the size of the files that a process has open in a folder.
+func unnamed(pid int, folder string) int64 {
+	open := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	entries, err := os.ReadDir(open)
+	if err != nil {
+		return 0
+	}
+	var total int64
+	for _, e := range entries {
+		path := filepath.Join(open, e.Name())
+		if name, err := os.Readlink(path); err == nil && strings.HasPrefix(name, folder+string(filepath.Separator)) {
+			total += size(path) // of the file itself, though its name is gone
+		}
+	}
+	return total
+}
+
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
