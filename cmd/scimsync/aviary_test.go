@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -25,24 +26,52 @@ import (
 // echo is a server that repeats the credential of a request in what it answers
 // to those that match.
 type echo struct {
-	next   http.Handler
+	next  http.Handler
+	times atomic.Int32
+
+	// mu guards what follows: somebody else's client may come to an address
+	// that was its server's.
+	mu     sync.Mutex
 	match  func(*http.Request) bool
 	status int
-	html   bool
-	times  atomic.Int32
+	form   form
+}
+
+// form is what an answer is written in.
+type form int
+
+const (
+	inJSON form = iota
+	inHTML
+)
+
+// repeats lets the server repeat what came with requests that match.
+func (e *echo) repeats(match func(*http.Request) bool, status int, f form) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.match, e.status, e.form = match, status, f
+}
+
+func (e *echo) armed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.match != nil
 }
 
 func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if e.match == nil || !e.match(r) {
+	e.mu.Lock()
+	match, status, form := e.match, e.status, e.form
+	e.mu.Unlock()
+	if match == nil || !match(r) {
 		e.next.ServeHTTP(w, r)
 		return
 	}
 	e.times.Add(1)
 	body, _ := io.ReadAll(r.Body) // what came of it is repeated
 	said := fmt.Sprintf("refused: Authorization: %s for %s %s", r.Header.Get("Authorization"), r.URL.RawQuery, body)
-	if e.html {
+	if form == inHTML {
 		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(e.status)
+		w.WriteHeader(status)
 		fmt.Fprintf(w, "<html><title>%[1]s</title><body>%[1]s</body></html>", html.EscapeString(said))
 		return
 	}
@@ -51,10 +80,10 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/scim+json")
 	w.Header().Set("WWW-Authenticate", `Bearer error_description="`+r.Header.Get("Authorization")+`"`)
-	w.WriteHeader(e.status)
+	w.WriteHeader(status)
 	// The forms of SCIM, Okta and OAuth at once.
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:Error"}, "status": fmt.Sprint(e.status), "detail": said,
+		"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:Error"}, "status": fmt.Sprint(status), "detail": said,
 		"errorCode": "E0000001", "errorSummary": said, "errorCauses": []any{map[string]string{"errorSummary": said}},
 		"error": "invalid_client", "error_description": said,
 	})

@@ -158,7 +158,7 @@ func TestCanary(t *testing.T) {
 		"well": {byToken, byBearer, nil, map[string]int{"sync": exitDone, "check": exitDone}},
 		"in a process of its own": {byToken, byBasic, func(a *aviary) {
 			a.runs = a.apart
-			a.target.match, a.target.status = writes, http.StatusBadRequest
+			a.target.repeats(writes, http.StatusBadRequest, inJSON)
 		}, map[string]int{"sync": exitPartial}},
 		"service app, basic": {byKey, byBasic, nil, map[string]int{"sync": exitDone, "check": exitDone}},
 		"OAuth":              {byToken, byOAuth, nil, map[string]int{"sync": exitDone, "check": exitDone}},
@@ -167,38 +167,37 @@ func TestCanary(t *testing.T) {
 			a.write("helper.sh", "cd \"${0%/*}\"; cat bearer.secret; cat bearer.secret >&2; exit 1\n")
 		}, map[string]int{"sync": exitUnauthorized}},
 		"source refuses the token": {byToken, byBearer, func(a *aviary) {
-			a.source.match, a.source.status = all, http.StatusUnauthorized
+			a.source.repeats(all, http.StatusUnauthorized, inJSON)
 		}, map[string]int{"sync": exitUnauthorized}},
 		"source refuses the access token": {byKey, byBearer, func(a *aviary) {
-			a.source.match = func(r *http.Request) bool { return !tokens(r) }
-			a.source.status = http.StatusUnauthorized
+			a.source.repeats(func(r *http.Request) bool { return !tokens(r) }, http.StatusUnauthorized, inJSON)
 		}, map[string]int{"sync": exitUnauthorized}},
 		"source refuses the assertion": {byKey, byBearer, func(a *aviary) {
-			a.source.match, a.source.status = tokens, http.StatusUnauthorized
+			a.source.repeats(tokens, http.StatusUnauthorized, inJSON)
 		}, map[string]int{"sync": exitUnauthorized}},
 		"source answers 400 in HTML": {byToken, byBearer, func(a *aviary) {
-			a.source.match, a.source.status, a.source.html = all, http.StatusBadRequest, true
+			a.source.repeats(all, http.StatusBadRequest, inHTML)
 		}, map[string]int{"sync": exitIncomplete}},
 		"target refuses basic": {byToken, byBasic, func(a *aviary) {
-			a.target.match, a.target.status = all, http.StatusUnauthorized
+			a.target.repeats(all, http.StatusUnauthorized, inJSON)
 		}, map[string]int{"sync": exitUnauthorized}},
 		"target refuses basic in HTML": {byToken, byBasic, func(a *aviary) {
-			a.target.match, a.target.status, a.target.html = all, http.StatusForbidden, true
+			a.target.repeats(all, http.StatusForbidden, inHTML)
 		}, nil},
 		"target refuses writes": {byToken, byBearer, func(a *aviary) {
-			a.target.match, a.target.status = writes, http.StatusBadRequest
+			a.target.repeats(writes, http.StatusBadRequest, inJSON)
 		}, map[string]int{"sync": exitPartial}},
 		"target refuses writes with basic": {byToken, byBasic, func(a *aviary) {
-			a.target.match, a.target.status = writes, http.StatusBadRequest
+			a.target.repeats(writes, http.StatusBadRequest, inJSON)
 		}, map[string]int{"sync": exitPartial}},
 		"target refuses writes in HTML": {byToken, byBearer, func(a *aviary) {
-			a.target.match, a.target.status, a.target.html = posts, http.StatusUnprocessableEntity, true
+			a.target.repeats(posts, http.StatusUnprocessableEntity, inHTML)
 		}, map[string]int{"sync": exitPartial}},
 		"token endpoint refuses": {byToken, byOAuth, func(a *aviary) {
-			a.target.match, a.target.status = tokens, http.StatusUnauthorized
+			a.target.repeats(tokens, http.StatusUnauthorized, inJSON)
 		}, map[string]int{"sync": exitUnauthorized}},
 		"token endpoint refuses in HTML": {byToken, byOAuth, func(a *aviary) {
-			a.target.match, a.target.status, a.target.html = tokens, http.StatusForbidden, true
+			a.target.repeats(tokens, http.StatusForbidden, inHTML)
 		}, nil},
 		"target redirects": {byToken, byBearer, func(a *aviary) {
 			a.application.SetHazards(scimtest.Hazards{RedirectTo: a.elsewhere.url})
@@ -245,7 +244,7 @@ func TestCanary(t *testing.T) {
 			if c.codes == nil && codes["sync"] == exitDone {
 				t.Error("sync succeeds, so nothing was refused")
 			}
-			if (a.source.match != nil || a.target.match != nil) && a.source.times.Load()+a.target.times.Load() == 0 {
+			if (a.source.armed() || a.target.armed()) && a.source.times.Load()+a.target.times.Load() == 0 {
 				t.Error("no credential was ever repeated")
 			}
 		})
@@ -263,8 +262,7 @@ func TestCanaryInTokenPage(t *testing.T) {
 	}
 	a := newAviary(t, key)
 	a.configure(byKey, byBearer)
-	a.source.match = func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/token") }
-	a.source.status, a.source.html = http.StatusBadRequest, true
+	a.source.repeats(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/token") }, http.StatusBadRequest, inHTML)
 	r := a.here("sync", "--log-level", "debug")
 	if r.code != exitIncomplete || a.source.times.Load() == 0 {
 		t.Errorf("want exit %d\n%s", exitIncomplete, r)
@@ -290,7 +288,8 @@ func TestCanaryAtEntra(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAviary(t, key)
-			authority := &echo{match: func(*http.Request) bool { return true }, status: http.StatusUnauthorized}
+			authority := &echo{}
+			authority.repeats(func(*http.Request) bool { return true }, http.StatusUnauthorized, inJSON)
 			web := httptest.NewTLSServer(a.known.watch(authority))
 			t.Cleanup(web.Close)
 			a.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})))

@@ -6,10 +6,11 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/scimsync/scimsync/identity"
 )
 
 // faultyRuns is how many runs a part of the test below makes: $SCIMSYNC_FAULT_RUNS,
@@ -37,9 +38,14 @@ type struck struct {
 	fired map[string]int
 }
 
-// strike draws a mishap and a place and lets a sync meet it, once or for a while.
+// strike draws what happens to a sync: a mishap at a place, once or for a while, or
+// a crash.
 func (s *struck) strike() {
-	place := rapid.SampledFrom([]at{atReading, atListing, atMaking, atEditing, atJoining}).Draw(s.draw, "place")
+	if rapid.IntRange(1, 4).Draw(s.draw, "of four") == 1 {
+		s.crash()
+		return
+	}
+	place := rapid.SampledFrom(places()).Draw(s.draw, "place")
 	name := rapid.SampledFrom(slices.Sorted(maps.Keys(mishaps()))).Draw(s.draw, "mishap")
 	times := rapid.IntRange(1, 2).Draw(s.draw, "times")
 	s.done = append(s.done, fmt.Sprintf("%s while %s, %d times", name, place, times))
@@ -50,6 +56,43 @@ func (s *struck) strike() {
 	switch r.code {
 	case exitDone, exitPartial, exitUnauthorized, exitIncomplete, exitHeld:
 	default:
+		s.t.Fatalf("after %v: %s", s.done, r)
+	}
+	s.guarded(before, r)
+}
+
+// crashed is how crashes are counted.
+const crashed = "a crash"
+
+// crash kills a sync with SIGKILL where it comes to a place that is drawn.
+func (s *struck) crash() {
+	at := rapid.SampledFrom([]place{
+		{side: toLedger, path: "commit the read, inside"},
+		{side: toLedger, path: "commit the read, after"},
+		{side: toLedger, path: "journal intents, after"},
+		{side: toLedger, path: "journal outcomes, before"},
+		{side: toLedger, path: "journal outcomes, inside"},
+		{side: toLedger, path: "finish cycle, inside"},
+		{side: toSource, method: "GET", path: "/groups", moment: answered},
+		{side: toTarget, method: "POST", moment: arrived},
+		{side: toTarget, method: "POST", moment: performed},
+		{side: toTarget, method: "PATCH", moment: performed},
+		{side: toTarget, method: "PATCH", moment: answered},
+	}).Draw(s.draw, "where")
+	at.n = rapid.IntRange(1, 2).Draw(s.draw, "which")
+	before := s.enabled()
+	s.u.gates.environ = []string{fmt.Sprintf("%s=%d", aheadVariable, s.u.ahead.Load())}
+	p := s.u.gates.dieAt(at, "sync")
+	if p == nil {
+		s.fired[crashed]++
+		s.done = append(s.done, "a crash at "+at.String())
+		s.guarded(before, ran{code: -1})
+		return
+	}
+	// It did not come there, and ended by itself.
+	r := ran{p.cmd.ProcessState.ExitCode(), p.out.String(), p.err.String()}
+	s.done = append(s.done, "no crash")
+	if r.code != exitDone && r.code != exitHeld {
 		s.t.Fatalf("after %v: %s", s.done, r)
 	}
 	s.guarded(before, r)
@@ -77,7 +120,7 @@ func (s *struck) guarded(before map[string]bool, r ran) {
 func (s *struck) rests() {
 	problem := ""
 	for range 4 {
-		s.u.ahead += tenMinutes
+		s.u.leap(tenMinutes)
 		before := s.enabled()
 		r := s.u.run("sync")
 		s.guarded(before, r)
@@ -89,7 +132,7 @@ func (s *struck) rests() {
 			problem = r.String()
 			continue
 		}
-		if problem = s.differs(); problem == "" {
+		if problem = s.u.wrong(); problem == "" {
 			for _, p := range s.people {
 				if p.active {
 					s.served[p.login] = true
@@ -123,6 +166,10 @@ func TestModelWithFaults(t *testing.T) {
 				s.rests()
 				operations := m.operations()
 				operations["sync"], operations["quiet"] = s.strike, s.rests
+				operations["found"] = func() {
+					id := fmt.Sprint("00gnew", len(m.teams))
+					m.found(id, "New "+id, m.one("founder"))
+				}
 				if more != "" {
 					// What somebody's hand does at the target is for a
 					// full cycle to see.
@@ -140,9 +187,19 @@ func TestModelWithFaults(t *testing.T) {
 				}
 				s.rests()
 			})
-			t.Logf("%d runs; mishaps %v", min(runs, limit), fired)
-			if total := strings.Count(fmt.Sprint(fired), ":"); total == 0 {
+			total := 0
+			for _, n := range fired {
+				total += n
+			}
+			t.Logf("%d runs; %d times something went wrong: %v", min(runs, limit), total, fired)
+			if total == 0 {
 				t.Error("nothing ever went wrong")
+			}
+			// Where there were runs enough, everything has to have happened.
+			for _, name := range append(slices.Sorted(maps.Keys(mishaps())), crashed) {
+				if limit >= 50 && fired[name] == 0 {
+					t.Errorf("%s never happened in %d runs", name, limit)
+				}
 			}
 		})
 	}
@@ -158,6 +215,9 @@ func TestModelWithFaultsSeesDefects(t *testing.T) {
 			s.world.must(s.world.application.Edit("user", "bob@example.com", "active", false))
 		},
 		"a foreign account": func(s *struck) { s.foreign[0].Version++ },
+		"a foreign account that is gone": func(s *struck) {
+			s.world.must(s.world.application.Delete(identity.User, s.foreign[0].ID))
+		},
 	} {
 		u, m := unrulyOkta(t, "")
 		seen := &witness{}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"database/sql"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,49 +9,60 @@ import (
 	"time"
 
 	"github.com/scimsync/scimsync/connectors/okta/oktatest"
-	"github.com/scimsync/scimsync/connectors/scim/scimtest"
 )
 
-// TestClockJumps lets the agent's clock jump between runs, forth and back, and a
-// source's beside it: nothing is removed for it, nothing is missed, and no run
-// waits for a moment that is years away.
+// TestClockJumps lets the agent's clock jump, forth and back, between two runs and
+// in the middle of one, while something fails that has to be tried again: nothing
+// is removed for it, nothing is missed, and no run waits for a moment that is years
+// away.
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
+	for _, cycle := range cycles() {
+		for _, within := range []bool{false, true} {
+			t.Run(fmt.Sprint(cycle.name, ", within a run: ", within), func(t *testing.T) {
+				t.Parallel()
+				cycle.open(t).jumps(within)
+			})
+		}
+	}
+}
+
+func (u *unruly) jumps(within bool) {
+	u.t.Helper()
 	const year = 365 * 24 * time.Hour
-	for name, open := range map[string]func(*testing.T) *unruly{
-		"okta, full":   func(t *testing.T) *unruly { u, _ := unrulyOkta(t, ""); return u },
-		"okta, delta":  func(t *testing.T) *unruly { u, _ := unrulyOkta(t, nightly); return u },
-		"entra, delta": unrulyEntra,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			u := open(t)
-			u.sync(exitDone)
-			for n, jump := range []time.Duration{2 * time.Hour, 0, 2 * year, 0} {
-				u.ahead = jump
-				u.day(n)
-				before := u.active()
-				// What fails has to be tried again, wherever the clock stood.
-				trap := u.arm(atEditing, 1, mishaps()["HTML with 200"])
-				r := u.run("sync", "-o", "json")
-				trap.disarm()
-				if problem := u.problem(); r.code != exitDone || problem != "" {
-					t.Errorf("a jump of %s: %s\n%s", jump, problem, r)
-				}
-				// Whenever the last full cycle seems to have been, the
-				// next one is not years away.
-				if n > 1 && !strings.Contains(r.out, `"cycle":"full"`) {
-					t.Errorf("a jump to %s: no full cycle\n%s", jump, r)
-				}
-				if lost := u.lost(before); len(lost) > 1 {
-					t.Errorf("a jump of %s: %v were switched off\n%s", jump, lost, r)
-				}
-			}
-			u.ahead = 0
-			if r := u.run("plan", "--full", "--exit-code"); r.code != exitDone {
-				t.Errorf("something is left to do after the clock is right again\n%s", r)
+	u.sync(exitDone)
+	for n, jump := range []time.Duration{2 * time.Hour, 0, 2 * year, 0} {
+		if !within {
+			u.ahead.Store(int64(jump))
+		}
+		u.day(n)
+		before := u.active()
+		// What fails has to be tried again, wherever the clock stood.
+		trap := u.arm(atEditing, 1, func(http.Handler) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) {
+				u.ahead.Store(int64(jump))
+				mishaps()["HTML with 200"](u.application)(w, r)
 			}
 		})
+		r := u.run("sync", "-o", "json")
+		if trap.disarm() == 0 {
+			u.t.Errorf("a jump to %s: nothing happened\n%s", jump, r)
+		}
+		if problem := u.wrong(); r.code != exitDone || problem != "" {
+			u.t.Errorf("a jump to %s: %s\n%s", jump, problem, r)
+		}
+		// Whenever the last full cycle seems to have been, the next one is not
+		// years away.
+		if !within && n > 1 && !strings.Contains(r.out, `"cycle":"full"`) {
+			u.t.Errorf("a jump to %s: no full cycle\n%s", jump, r)
+		}
+		if lost := u.lost(before); len(lost) > 1 {
+			u.t.Errorf("a jump to %s: %v were switched off\n%s", jump, lost, r)
+		}
+	}
+	u.ahead.Store(0)
+	if r := u.run("plan", "--full", "--exit-code"); r.code != exitDone {
+		u.t.Errorf("something is left to do after the clock is right again\n%s", r)
 	}
 }
 
@@ -70,49 +81,6 @@ func TestSkewedSource(t *testing.T) {
 				if problem := u.problem(); r.code != exitDone || problem != "" {
 					t.Errorf("day %d: %s\n%s", n, problem, r)
 				}
-			}
-		})
-	}
-}
-
-// TestFaultyPages lets both sides page badly in full and in delta cycles: pages
-// that repeat what the one before held, and pages that shrink.
-func TestFaultyPages(t *testing.T) {
-	t.Parallel()
-	for name, more := range map[string]string{"full": "", "delta": nightly} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			u, _ := unrulyOkta(t, more)
-			u.org.Configure(func(o *oktatest.Options) { o.PageSize, o.LogPage = 2, 2 })
-			u.application.SetHazards(scimtest.Hazards{DuplicateAcrossPages: true, ShrinkingPages: true})
-			u.edit("auth: {bearer", "limits: {page_size: 3}\n    auth: {bearer")
-			var last []json.RawMessage
-			repeated := 0
-			u.source.arm(u.listing, 0, func(w http.ResponseWriter, r *http.Request) {
-				var items []json.RawMessage
-				whole := recorded(u.org, w, r)
-				if json.Unmarshal(whole, &items) != nil {
-					_, _ = w.Write(whole)
-					return
-				}
-				page := items
-				if strings.Contains(r.URL.RawQuery, "after=") && len(last) > 0 && len(items) > 0 {
-					repeated++
-					page = append([]json.RawMessage{last[len(last)-1]}, items...)
-				}
-				last = items
-				_ = json.NewEncoder(w).Encode(page)
-			})
-			for n := range 3 {
-				u.day(n)
-				r := u.run("sync")
-				if problem := u.problem(); r.code != exitDone || problem != "" {
-					t.Fatalf("day %d: %s\n%s", n, problem, r)
-				}
-			}
-			fired := u.application.Fired()
-			if u.source.disarm() == 0 || repeated == 0 || more == "" && fired["ShrinkingPages"]+fired["DuplicateAcrossPages"] == 0 {
-				t.Errorf("the pages were well: %d repeated, %v", repeated, fired)
 			}
 		})
 	}
@@ -147,6 +115,11 @@ func TestTwoAgents(t *testing.T) {
 			if r := u.start(nil, "sync", "--only", "user:00udan").end(); r.code != exitDone {
 				t.Errorf("one object on demand: want exit %d\n%s", exitDone, r)
 			}
+			// The one who is just being made is claimed.
+			claimed := u.start(nil, "sync", "--only", "user:00uday0").end()
+			if said := strings.Join(strings.Fields(claimed.out), " "); claimed.code != exitPartial || !strings.Contains(said, "another run has written this object") {
+				t.Errorf("one object that is being made: want exit %d\n%s", exitPartial, claimed)
+			}
 			d := u.daemon(nil)
 			if code, body := d.hook("main"); code != http.StatusAccepted {
 				t.Errorf("the hook answers %d %s", code, body)
@@ -164,5 +137,31 @@ func TestTwoAgents(t *testing.T) {
 			u.unique()
 			u.nothingOpen()
 		})
+	}
+}
+
+// TestClockSetBackAfterCrash lets a run on demand die while the clock is ahead. Once
+// the clock is right, what it was doing seems to lie in the future: it is settled
+// all the same, and its object not left alone until then.
+func TestClockSetBackAfterCrash(t *testing.T) {
+	t.Parallel()
+	u, m := unrulyOkta(t, "")
+	u.sync(exitDone)
+	u.must(u.org.UpdateUser("00udan", map[string]any{"lastName": "Demand"}))
+	m.people["00udan"].last = "Demand"
+	u.gates.killAt(place{side: toTarget, method: "PATCH", path: "/Users", n: 1, moment: arrived}, "sync", "--only", "user:00udan")
+	if open := u.leftOpen(); len(open) != 1 {
+		t.Fatalf("%v are open, want what the run was doing", open)
+	}
+	db, err := sql.Open("sqlite", u.dir+"/scimsync.db")
+	u.must(err)
+	for _, statement := range []string{`UPDATE change SET intent_at = intent_at + 86400000 WHERE outcome = ''`, `UPDATE run SET started = started + 86400000 WHERE finished IS NULL`} {
+		_, err = db.ExecContext(t.Context(), statement)
+		u.must(err)
+	}
+	u.must(db.Close())
+	r := u.run("sync")
+	if problem := u.wrong(); r.code != exitDone || problem != "" {
+		t.Errorf("%s\n%s", problem, r)
 	}
 }

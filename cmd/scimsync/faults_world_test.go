@@ -9,17 +9,24 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/scimsync/scimsync/connectors/entra/entratest"
 	"github.com/scimsync/scimsync/connectors/okta/oktatest"
 	"github.com/scimsync/scimsync/connectors/sailpoint/sailpointtest"
+	"github.com/scimsync/scimsync/connectors/scim/scimtest"
+	"github.com/scimsync/scimsync/identity"
 )
 
 // unruly is a world between two traps, in which things happen.
 type unruly struct {
 	*world
+
+	// tenant and sailpoint are the source where the world's org is not.
+	tenant    *entratest.Server
+	sailpoint *sailpointtest.Server
 
 	source, target *trap
 	// listing matches the requests a cycle reads the source by.
@@ -34,8 +41,11 @@ type unruly struct {
 	problem func() string
 	// expire ends what the next cycle would go on from; nil where nothing does.
 	expire func()
-	// ahead is how far the agent's clock is ahead of the real one.
-	ahead time.Duration
+	// ahead is how far the agent's clock is ahead of the real one, in
+	// nanoseconds; it may jump while a run is on.
+	ahead atomic.Int64
+	// gates stand before the traps, for runs that are killed.
+	gates *gated
 	// renews says that the source's credential is fetched anew when it ends.
 	renews bool
 }
@@ -44,27 +54,33 @@ type unruly struct {
 func (u *unruly) run(args ...string) ran {
 	u.t.Helper()
 	var out, err bytes.Buffer
-	now := func() time.Time { return time.Now().Add(u.ahead) }
-	code := runAt(now, append(args, "-c", u.config), streams{in: strings.NewReader(""), out: &out, err: &err})
+	code := runAt(u.now, append(args, "-c", u.config), streams{in: strings.NewReader(""), out: &out, err: &err})
 	return ran{code, out.String(), err.String()}
 }
 
-func trapped(t *testing.T, next http.Handler) (*trap, string) {
-	t.Helper()
-	p := &trap{next: next}
-	server := httptest.NewServer(p)
-	t.Cleanup(server.Close)
-	return p, server.URL
+// now is the time by the agent's clock.
+func (u *unruly) now() time.Time { return time.Now().Add(time.Duration(u.ahead.Load())) }
+
+// leap sets the agent's clock forward.
+func (u *unruly) leap(d time.Duration) { u.ahead.Add(int64(d)) }
+
+// trapped puts a trap and a gate before both servers and returns where they are.
+func (u *unruly) trapped(source, target http.Handler) (string, string) {
+	u.t.Helper()
+	u.source, u.target = &trap{next: source}, &trap{next: target}
+	u.gates = &gated{world: u.world, source: newGate(u.t, u.source), target: newGate(u.t, u.target)}
+	return u.gates.source.server.URL, u.gates.target.server.URL
 }
 
 // unrulyOkta is the office of the model; more are keys of its sync.
 func unrulyOkta(t *testing.T, more string) (*unruly, *model) {
 	t.Helper()
-	w := newModel(t)
+	// A target that takes two groups of one name is where a repeated create
+	// would show.
+	w := newModel(t, withApplication(func(o *scimtest.Options) { o.SharedGroupNames = true }))
 	u := &unruly{world: w, cycle: "full", listing: pathEnds("/api/v1/users")}
-	u.source, w.orgURL = trapped(t, w.org)
 	var url string
-	u.target, url = trapped(t, w.application)
+	w.orgURL, url = u.trapped(w.org, w.application)
 	w.url = url + "/scim/v2"
 	w.configure(worldSettings{sync: modelSync + more})
 	if more != "" {
@@ -95,19 +111,39 @@ func (u *unruly) officeDay(m *model, n int) {
 	m.people["00ueve"].active = n%2 != 0
 	u.must(u.org.AddMember("00gblue", id))
 	m.teams["00gblue"][id] = true
+	m.found(fmt.Sprint("00gday", n), fmt.Sprint("Day ", n), id)
 }
 
-// unrulyEntra is the crew of the tenant's model, read by what changed.
-func unrulyEntra(t *testing.T) *unruly {
+// found makes a group of people.
+func (m *model) found(id, name string, members ...string) {
+	_, err := m.world.org.CreateGroup(oktatest.Team(id, name, members...))
+	m.must(err)
+	m.teams[id] = map[string]bool{}
+	for _, member := range members {
+		m.teams[id][member] = true
+	}
+}
+
+// How a sync of a tenant is read once the first cycle is done.
+const (
+	rarely = "0 3 1 1 *" // in full: in between by what changed
+	always = ""
+)
+
+// unrulyEntra is the crew of the tenant's model.
+func unrulyEntra(t *testing.T, full string) *unruly {
 	t.Helper()
-	rarely := strings.Replace(following, "0 3 * * *", "0 3 1 1 *", 1)
-	d := newTenancy(t, crew(), rarely)
-	u := &unruly{world: d.world, cycle: "delta", listing: func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/users/") }}
-	u.source, d.tenantURL = trapped(t, d.tenant)
+	keys, cycle := strings.Replace(following, "0 3 * * *", full, 1), "delta"
+	if full == always {
+		_, keys, _ = strings.Cut(following, "\n")
+		cycle = "full"
+	}
+	d := newTenancy(t, crew(), keys)
+	u := &unruly{world: d.world, tenant: d.tenant, cycle: cycle, listing: func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/users/") }}
 	var url string
-	u.target, url = trapped(t, d.application)
+	d.tenantURL, url = u.trapped(d.tenant, d.application)
 	d.url = url + "/scim/v2"
-	d.follow(rarely)
+	d.follow(keys)
 	m := newTenantModel(d)
 	u.problem, u.expire = m.differs, d.tenant.ExpireTokens
 	u.day = func(n int) {
@@ -130,6 +166,10 @@ func unrulyEntra(t *testing.T) *unruly {
 		m.people[entraID(5)].active = enabled
 		d.must(d.tenant.AddMember(entraID(12), id))
 		m.groups[entraID(12)].members[id] = true
+		team := fmt.Sprint("OM_Day ", n)
+		_, err = d.tenant.CreateGroup(entratest.Team(entraID(2000+n), team, id))
+		d.must(err)
+		m.groups[entraID(2000+n)] = &tenantGroup{name: team, members: map[string]bool{id: true}}
 	}
 	return u
 }
@@ -139,21 +179,25 @@ func unrulySailPoint(t *testing.T) *unruly {
 	t.Helper()
 	g := newGroupSync(t, staff(), func(c *groupSyncConfig) {
 		c.sync, c.notify = "users: {}\ngroups: {}\n", "{to: [stewards], events: [failed]}"
+		c.application.SharedGroupNames = true
 	})
-	u := &unruly{world: g.world, cycle: "full", listing: pathEnds("/accounts"), renews: true}
-	var source, target string
-	u.source, source = trapped(t, g.tenant)
-	u.target, target = trapped(t, g.application)
+	u := &unruly{world: g.world, sailpoint: g.tenant, cycle: "full", listing: pathEnds("/accounts"), renews: true}
+	source, target := u.trapped(g.tenant, g.application)
 	u.edit("url: "+g.tenant.URL(), "url: "+source)
 	u.edit("url: "+g.url, "url: "+target+"/scim/v2")
 	names, last, bo := []string{"ada@example.com", "bo@example.com", "cy@example.com"}, "Archer", true
+	teams := map[string][]string{"Empty": nil}
 	u.day = func(n int) {
 		last, bo = fmt.Sprint("Name", n), n%2 != 0
 		login := fmt.Sprintf("day%d@example.com", n)
 		u.must(g.tenant.UpdateAccount("ada", func(a *sailpointtest.Account) { a.Attributes["sn"] = last }))
 		u.must(g.tenant.UpdateAccount("bo", func(a *sailpointtest.Account) { a.Disabled = !bo }))
-		u.must(g.tenant.PutAccount(sailpointtest.Person(fmt.Sprint("day", n), login, "New", "Hand", staff().Entitlements[2].Value)))
-		names = append(names, login)
+		team := fmt.Sprint("Day ", n)
+		dn := sailpointtest.DN(team, "Groups")
+		u.must(g.tenant.PutEntitlement(sailpointtest.Group(fmt.Sprintf("%032x", 1000+n), team, dn)))
+		u.must(g.tenant.PutAccount(sailpointtest.Person(fmt.Sprint("day", n), login, "New", "Hand", staff().Entitlements[2].Value, dn)))
+		names, teams[team] = append(names, login), []string{login}
+		teams["Empty"] = append(teams["Empty"], login)
 	}
 	u.problem = func() string {
 		active := map[string]bool{}
@@ -172,8 +216,15 @@ func unrulySailPoint(t *testing.T) *unruly {
 				return fmt.Sprintf("%s is active: %t, want %t", name, active[name], want)
 			}
 		}
-		if have, want := g.members("Empty"), len(names)-3; len(have) != want {
-			return fmt.Sprintf("the group Empty has %d members, want %d", len(have), want)
+		for team, want := range teams {
+			if _, found := g.application.Find(identity.Group, team); !found {
+				return "the group " + team + " is missing"
+			}
+			have := g.members(team)
+			slices.Sort(want)
+			if !slices.Equal(have, want) {
+				return fmt.Sprintf("the group %s has %v, want %v", team, have, want)
+			}
 		}
 		return ""
 	}

@@ -22,6 +22,9 @@ const (
 // kernel how large they grew.
 func TestHostileMemory(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("the race detector takes several times the memory, which says nothing of the program")
+	}
 	for side, besiege := range map[string]func(*testing.T) *siege{
 		"okta": besiegeOkta, "entra": besiegeEntra, "sailpoint": besiegeSailPoint, "scim": besiegeSCIM,
 		"scim groups": func(t *testing.T) *siege {

@@ -283,6 +283,7 @@ func tricks() map[string]trick {
 		"HTML said to be JSON": {act: respond(200, "<!DOCTYPE html><title>Sign in</title><form>"), says: ""},
 		"nothing":              {act: respond(200, ""), says: ""},
 		"204 with a body":      {act: text("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n[{\"id\":\"canary\"}]"), says: ""},
+		"part of an answer":    {act: respond(206, "[]", "Content-Range", "bytes 0-1/9000"), says: "206 Partial Content, which was not asked for"},
 		"null":                 {act: respond(200, "null"), says: ""},
 		"a number":             {act: respond(200, "7"), says: ""},
 		"a text":               {act: respond(200, `"ok"`), says: ""},

@@ -371,16 +371,23 @@ func (s *siege) arrives(t *testing.T, name string, there func() bool) {
 	}
 }
 
-func (s *siege) duplicates() []string {
-	seen, out := map[string]bool{}, []string(nil)
-	for kind, list := range map[identity.Kind][]scimtest.Resource{identity.User: s.application.Users(), identity.Group: s.application.Groups()} {
+// duplicates are the names and externalIds that stand more than once at the
+// application.
+func (w *world) duplicates() []string {
+	seen, out := map[string]int{}, []string(nil)
+	for kind, list := range map[identity.Kind][]scimtest.Resource{identity.User: w.application.Users(), identity.Group: w.application.Groups()} {
 		for _, r := range list {
-			name := string(kind) + " " + strings.ToLower(r.Name)
-			if seen[name] {
-				out = append(out, name)
+			for _, mark := range []string{"name " + strings.ToLower(r.Name), "externalId " + r.ExternalID} {
+				if strings.HasSuffix(mark, " ") {
+					continue // it has none
+				}
+				mark = string(kind) + " " + mark
+				if seen[mark]++; seen[mark] == 2 {
+					out = append(out, mark)
+				}
 			}
-			seen[name] = true
 		}
 	}
+	slices.Sort(out)
 	return out
 }

@@ -21,6 +21,8 @@ const (
 	killVariable = "SCIMSYNC_TEST_KILL"
 	// pointsVariable is a file to which the name of each write is appended.
 	pointsVariable = "SCIMSYNC_TEST_POINTS"
+	// aheadVariable is how many nanoseconds the agent's clock is ahead.
+	aheadVariable = "SCIMSYNC_TEST_AHEAD"
 )
 
 // failpointOf returns what the environment asks for; nil is nothing.
@@ -54,6 +56,12 @@ func failpointOf(env func(string) string) func(string) {
 			dieHere()
 		}
 	}
+}
+
+// clockOf returns the clock that the environment asks for.
+func clockOf(env func(string) string) func() time.Time {
+	ahead, _ := strconv.ParseInt(env(aheadVariable), 10, 64)
+	return func() time.Time { return time.Now().Add(time.Duration(ahead)) }
 }
 
 // dieHere ends the process as kill -9 does: nothing is deferred, flushed or said.
@@ -122,6 +130,8 @@ type gated struct {
 	*world
 	source, target *gate
 	webhook        *gate // nil: nobody is told anything
+	// environ are further variables of the processes that are to die.
+	environ []string
 }
 
 func (w *gated) gate(s side) *gate {
@@ -154,7 +164,7 @@ func (w *gated) dieAt(at place, args ...string) *process {
 	for _, g := range w.gates() {
 		g.arm(nil, 0, "", nil)
 	}
-	var environ []string
+	environ := slices.Clone(w.environ)
 	began := make(chan *process, 1)
 	if at.side == toLedger {
 		environ = append(environ, fmt.Sprintf("%s=%s#%d", killVariable, at.path, at.n))

@@ -81,6 +81,15 @@ func scenes() []scene {
 			{side: toTarget, method: "POST", path: "/Groups", moment: answered},
 			{side: toWebhook, method: "POST", moment: performed},
 		}},
+		{"tenant of SailPoint", sailPointScene, []place{
+			{side: toSource, method: "GET", path: "/accounts", moment: halfway},
+			{side: toTarget, method: "POST", path: "/Groups", moment: performed},
+		}},
+		{"group-sync workflow", workflowScene, []place{
+			{side: toTarget, method: "POST", path: "/Groups", moment: answered},
+			{side: toLedger, path: "remember what was told, before"}, // a mail was sent
+			{side: toLedger, path: "finish run, after"},              // and one was not
+		}},
 		{"daemon", daemonScene, []place{
 			{side: toLedger, path: "keep the schedule, inside"},
 			{side: toTarget, method: "POST", path: "/Users", moment: performed},
@@ -332,6 +341,9 @@ func requests() []place {
 		{side: toSource, method: "GET", path: "/groups"},
 		{side: toSource, method: "GET", path: "/logs"},
 		{side: toSource, method: "GET", path: "/delta"},
+		{side: toSource, method: "POST", path: "/token"},
+		{side: toSource, method: "GET", path: "/entitlements"},
+		{side: toSource, method: "GET", path: "/accounts"},
 		{side: toTarget, method: "GET", path: "/ServiceProviderConfig"},
 		{side: toTarget, method: "GET", path: "/Users"},
 		{side: toTarget, method: "GET", path: "/Groups"},
@@ -341,7 +353,11 @@ func requests() []place {
 		{side: toTarget, method: "PATCH", path: "/Groups"},
 		{side: toWebhook, method: "POST"},
 	} {
-		for _, m := range []moment{arrived, performed, answered} {
+		moments := []moment{arrived, performed, answered}
+		if p.method == http.MethodGet {
+			moments = append(moments, halfway) // through a page
+		}
+		for _, m := range moments {
 			p.moment = m
 			out = append(out, p)
 		}

@@ -54,13 +54,23 @@ func (w *gated) recovers() {
 // nothingOpen demands that the journal knows what became of every change.
 func (w *world) nothingOpen() {
 	w.t.Helper()
+	for _, change := range w.leftOpen() {
+		w.t.Errorf("the journal does not know what became of %s", change)
+	}
+}
+
+// leftOpen are the changes of which the journal does not know what became.
+func (w *world) leftOpen() []string {
+	w.t.Helper()
 	l, err := ledger.OpenReadOnly(w.t.Context(), w.dir+"/scimsync.db")
 	w.must(err)
 	defer l.Close()
+	var out []string
 	for intent, err := range l.OpenIntents(w.t.Context(), "main") {
 		w.must(err)
-		w.t.Errorf("the journal does not know what became of %s %s", intent.Change.Op, intent.Change.Name)
+		out = append(out, fmt.Sprint(intent.Change.Op, " ", intent.Change.Name))
 	}
+	return out
 }
 
 // again is how often the same place is tried; a place a second time has other

@@ -46,9 +46,9 @@ groups: {leavers: delete}
 guards: {users: {max: 1, share: 100%}, groups: {max: 100, share: 100%}, memberships: {max: 1000, share: 100%}, floor: 1}
 `
 
-func newModel(t *testing.T) *world {
+func newModel(t *testing.T, settings ...setting) *world {
 	t.Helper()
-	w := newWorld(t, withPeople(office()), withSync(modelSync))
+	w := newWorld(t, append([]setting{withPeople(office()), withSync(modelSync)}, settings...)...)
 	w.must(w.application.Seed(3))
 	w.must(w.application.SeedGroups(1, 2))
 	return w

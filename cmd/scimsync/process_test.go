@@ -158,6 +158,7 @@ type moment string
 const (
 	arrived   moment = "arrived"   // nothing was done
 	performed moment = "performed" // done, and no answer sent
+	halfway   moment = "halfway"   // done, and half of the answer sent
 	answered  moment = "answered"  // done, and the answer sent
 )
 
@@ -248,13 +249,21 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case arrived:
 		act()
 		g.next.ServeHTTP(w, r)
-	case performed:
+	case performed, halfway:
 		recorded := httptest.NewRecorder()
 		g.next.ServeHTTP(recorded, r)
-		act()
+		if m == performed {
+			act()
+		}
 		maps.Copy(w.Header(), recorded.Header())
 		w.WriteHeader(recorded.Code)
-		_, _ = w.Write(recorded.Body.Bytes())
+		whole := recorded.Body.Bytes()
+		_, _ = w.Write(whole[:len(whole)/2])
+		if m == halfway {
+			_ = http.NewResponseController(w).Flush()
+			act()
+		}
+		_, _ = w.Write(whole[len(whole)/2:])
 	case answered:
 		g.next.ServeHTTP(w, r)
 		_ = http.NewResponseController(w).Flush()

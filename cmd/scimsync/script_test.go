@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -24,8 +23,8 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(exitFailed)
 		}
-		if failpoint := failpointOf(os.Getenv); failpoint != nil {
-			os.Exit(runAt(time.Now, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr},
+		if failpoint := failpointOf(os.Getenv); failpoint != nil || os.Getenv(aheadVariable) != "" {
+			os.Exit(runAt(clockOf(os.Getenv), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr},
 				func(a *app) { a.failpoint = failpoint }))
 		}
 		main()
