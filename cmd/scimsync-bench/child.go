@@ -147,13 +147,21 @@ func (a *agent) run(ctx context.Context, args ...string) (usage, error) {
 	cmd := exec.CommandContext(ctx, a.binary, append(args, "-c", a.config, "--log-level", "debug")...)
 	cmd.Dir, cmd.Stderr = a.dir, &said
 	began := time.Now()
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return usage{}, err
+	}
+	done := make(chan struct{})
+	most := resident(cmd.Process.Pid, done)
+	err := cmd.Wait()
 	u := usage{wall: time.Since(began)}
+	close(done)
 	if err != nil {
 		return u, fmt.Errorf("scimsync %s: %w\n%s", strings.Join(args, " "), err, said.String())
 	}
 	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	u.rss = peak(cmd.ProcessState)
+	if u.rss = <-most; u.rss == 0 {
+		u.rss = peak(cmd.ProcessState)
+	}
 	if found := committed.FindStringSubmatch(said.String()); found != nil {
 		u.commits, err = strconv.Atoi(found[1])
 	}

@@ -40,6 +40,44 @@ func watch(pid int, folder, state string, done <-chan struct{}) <-chan footprint
 	return out
 }
 
+// resident looks at a process until done is closed, and then sends the largest
+// resident set it has had, in bytes; 0 where the system has no /proc. What an ended
+// process is said to have had (getrusage(2)) counts what its parent held before it
+// became another program.
+func resident(pid int, done <-chan struct{}) <-chan int64 {
+	out := make(chan int64, 1)
+	go func() {
+		most := int64(0)
+		ticks := time.NewTicker(5 * time.Millisecond)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-done:
+				out <- most
+				return
+			case <-ticks.C:
+				most = max(most, highWater(pid))
+			}
+		}
+	}()
+	return out
+}
+
+// highWater returns VmHWM of a process (proc_pid_status(5)), in bytes.
+func highWater(pid int) int64 {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	kib, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib << 10
+}
+
 // unnamed returns the size of the files that a process has open in a folder.
 func unnamed(pid int, folder string) int64 {
 	open := filepath.Join("/proc", strconv.Itoa(pid), "fd")

@@ -41,6 +41,9 @@ func (o *options) measure(ctx context.Context) error {
 
 func (o *options) measureWorld(ctx context.Context, w world) ([]result, error) {
 	all := phases(o.from)
+	if o.rate > 0 { // one run would wait for what another takes of the rate
+		all = slices.DeleteFunc(all, func(p phase) bool { return p.beside != nil })
+	}
 	samples := make([][]sample, len(all))
 	for i := range o.runs {
 		fmt.Fprintf(os.Stderr, "%s: run %d of %d\n", w, i+1, o.runs)
