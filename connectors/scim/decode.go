@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
@@ -25,12 +26,22 @@ type resource struct {
 	problem string
 }
 
-// id returns the target's id; "" where there is none.
+// maxID bounds an id in bytes: it goes into addresses and the ledger.
+const maxID = 1 << 10
+
+// id returns the target's id; "" where there is none that can be used.
 func (r *resource) id() string {
 	if r == nil {
 		return ""
 	}
-	return text(r.object, "id")
+	if _, list := lookup(r.object, "id").([]any); list {
+		return ""
+	}
+	id := text(r.object, "id")
+	if len(id) > maxID || strings.ContainsFunc(id, unicode.IsControl) {
+		return ""
+	}
+	return id
 }
 
 // decodeResource reads a resource off the stream, members one at a time.
@@ -150,7 +161,7 @@ func distinct(ids []string) []string {
 func (r *resource) entry(kind identity.Kind) (identity.Entry, error) {
 	e := identity.Entry{TargetID: r.id()}
 	if e.TargetID == "" {
-		return e, connectors.Errorf(connectors.Rejected, "the target answered a %s without an id", kind)
+		return e, connectors.Errorf(connectors.Rejected, "the target answered a %s without an id that can be used: a text of at most %d bytes without control characters", kind, maxID)
 	}
 	attrs, err := flatten(r.object)
 	if err != nil {
