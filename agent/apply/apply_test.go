@@ -174,7 +174,7 @@ func TestUnauthorizedStops(t *testing.T) {
 func TestFirstReasonCounts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.engine.Workers = 1
+	b.engine.Workers = 2
 	judged, flying, refused := 0, make(chan struct{}), make(chan struct{})
 	b.engine.Advance = func(int) {
 		if judged++; judged == 25 {
@@ -194,8 +194,6 @@ func TestFirstReasonCounts(t *testing.T) {
 	b.plan(create(group("slow")), create(group("last")))
 	b.target.after = func(c identity.Change) {
 		switch c.Ref.ID {
-		case "u23":
-			b.engine.Workers = 2
 		case "slow":
 			close(flying)
 			<-refused
