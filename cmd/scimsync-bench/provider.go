@@ -87,7 +87,7 @@ func (p provider) everything(w world) int {
 // cold is everything and the members.
 func (p provider) cold(w world) int {
 	if p.members {
-		return p.everything(w) + w.groups
+		return p.everything(w) + w.groups*pages(w.memberships/w.groups, p.pages)
 	}
 	return p.everything(w)
 }
