@@ -31,10 +31,10 @@ func (e *NotFoundError) Error() string {
 // wait for a full run: it claims its objects in the journal, and a run that has
 // planned for one of them leaves it to its next cycle.
 func (a *Agent) prepareOnly(ctx context.Context, c *Cycle, o Options) error {
-	var err error
-	if c.session, err = a.Target.Open(ctx); err != nil {
-		return incomplete("connect to target "+a.Sync.Target.Name, err)
+	if err := a.connect(ctx, c); err != nil {
+		return err
 	}
+	var err error
 	if c.bound, _, err = a.Ledger.Binding(ctx, a.Sync.Name); err != nil {
 		return err
 	}

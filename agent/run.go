@@ -97,8 +97,9 @@ func (c *Cycle) Apply(ctx context.Context, stop <-chan struct{}) (Result, error)
 	return result, failure
 }
 
-// workers is how many changes are in flight when the target's limit is unknown;
-// the transport learns a better number below it.
+// workers is how many changes and look-ups are handed to the transport at a time
+// where the configuration sets no limit. It is more than the transport ever lets
+// through, so that the transport alone decides (ADR 0021).
 const workers = 64
 
 // journal writes intents under the lease of the cycle.

@@ -34,10 +34,10 @@ func (a *Agent) PrepareSaved(ctx context.Context, p *plan.Plan) (*Cycle, error) 
 }
 
 func (a *Agent) prepareSaved(ctx context.Context, c *Cycle, p *plan.Plan) error {
-	var err error
-	if c.session, err = a.Target.Open(ctx); err != nil {
-		return incomplete("connect to target "+a.Sync.Target.Name, err)
+	if err := a.connect(ctx, c); err != nil {
+		return err
 	}
+	var err error
 	if c.bound, _, err = a.Ledger.Binding(ctx, a.Sync.Name); err != nil {
 		return err
 	}

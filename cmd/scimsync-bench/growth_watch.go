@@ -18,26 +18,13 @@ type footprint struct {
 	journal int64
 }
 
-// watch looks at a process again and again until done is closed, and then sends
-// the largest footprint it has seen.
+// watch looks at a process until done is closed, and then sends the largest
+// footprint it has seen.
 func watch(pid int, folder, state string, done <-chan struct{}) <-chan footprint {
-	out := make(chan footprint, 1)
-	go func() {
-		var most footprint
-		ticks := time.NewTicker(100 * time.Millisecond)
-		defer ticks.Stop()
-		for {
-			select {
-			case <-done:
-				out <- most
-				return
-			case <-ticks.C:
-				most.temporary = max(most.temporary, unnamed(pid, folder))
-				most.journal = max(most.journal, size(state+"-wal"))
-			}
-		}
-	}()
-	return out
+	return until(done, 100*time.Millisecond, func(most *footprint) {
+		most.temporary = max(most.temporary, unnamed(pid, folder))
+		most.journal = max(most.journal, size(state+"-wal"))
+	})
 }
 
 // resident looks at a process until done is closed, and then sends the largest
@@ -45,18 +32,23 @@ func watch(pid int, folder, state string, done <-chan struct{}) <-chan footprint
 // process is said to have had (getrusage(2)) counts what its parent held before it
 // became another program.
 func resident(pid int, done <-chan struct{}) <-chan int64 {
-	out := make(chan int64, 1)
+	return until(done, 5*time.Millisecond, func(most *int64) { *most = max(*most, highWater(pid)) })
+}
+
+// until looks again and again until done is closed, and then sends what came of it.
+func until[T any](done <-chan struct{}, often time.Duration, look func(*T)) <-chan T {
+	out := make(chan T, 1)
 	go func() {
-		most := int64(0)
-		ticks := time.NewTicker(5 * time.Millisecond)
+		var seen T
+		ticks := time.NewTicker(often)
 		defer ticks.Stop()
 		for {
 			select {
 			case <-done:
-				out <- most
+				out <- seen
 				return
 			case <-ticks.C:
-				most = max(most, highWater(pid))
+				look(&seen)
 			}
 		}
 	}()
