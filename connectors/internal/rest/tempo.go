@@ -5,84 +5,101 @@ import (
 	"time"
 )
 
-// tempo learns how many requests a second the other side bears. Refusals bracket
-// it: what was answered between two of them is borne, refusals and pauses
-// included; what was answered while it was being sent is more than is borne, by
-// what a token bucket had saved up. Two such stretches of different length tell
-// how much that was, and so the rate itself. It is used a little under that, and
-// tried anew by and by.
+// tempo learns how many requests a second the other side bears, from its refusals
+// and from what it answers between them. It is in one of three states:
 //
-// The gate's lock is held by every caller.
+//   - free: no rate is known, and whatever else the gate minds bounds the pace. The
+//     first refusal after a few answers ends that: a rate is guessed, well below
+//     the peak that was refused.
+//   - searching: a rate is tried. While it is borne, it grows; a refusal brackets
+//     what is borne from both sides, and the next try is in between. Two stretches
+//     of different length between refusals even tell the rate itself (solve).
+//   - settled: the rate is known and used, less a margin. After many answers a little
+//     more is tried (venture), which the next refusal takes back.
+//
+// Where going slower came no further, it is not the pace that is refused: then tempo
+// is free again, and learns nothing from the next refusals.
+//
+// All times are the caller's, and the gate's lock is held by every caller.
 type tempo struct {
-	configured float64            // by the user or a profile; 0: not
-	said       float64            // by the other side's own headers; 0: not
-	rate       float64            // learned; 0: not
-	low, high  float64            // it is between; 0: unknown
-	before     stretch            // the last one that ended in a refusal
-	count      int                // answers since the last refusal that was counted
-	began      time.Time          // of count
-	still      time.Duration      // since then, paused or without work
-	resume     time.Time          // end of the last pause
-	cycle      time.Time          // the refusal before; zero: none
-	pause      time.Duration      // asked for lately, the longest
-	slots      [peakSlots]float64 // answers by tenth of a second, for the peak
-	slot       int64
+	configured float64 // by the user or a profile; 0: not
+	said       float64 // by the other side's own headers; 0: not
 
-	tried   time.Time     // since when at this rate
-	idle    time.Duration // since then, paused or without work
-	answers int           // since
-	guessed bool          // at a rate that nothing was measured for
-	bound   bool          // the rate was what held requests back
-	settled bool          // the rate is known; it is only tried now and then
-	hold    int           // answers until then
-	step    float64
-	worth   int     // pauses until then, too
-	was     float64 // the rate that was borne before it was tried; 0: none
-	borne   time.Duration
+	rate      float64 // learned; 0: none, tempo is free
+	settled   bool    // the rate is known; otherwise it is searched for
+	guessed   bool    // at a rate that nothing was measured for
+	low, high float64 // while searching, it is between; 0: unknown
+	trial     trial   // of the rate gone at
 
-	deaf, deafness int // refusals that teach nothing
+	counted tally     // since the last refusal that was learned from
+	refusal time.Time // that one; zero: none
+	resume  time.Time // when the pause after the last refusal ends
+	before  stretch   // what ended in that refusal
+	peak    peak
+
+	// A settled rate is left for a higher one after so many answers, and as much
+	// time as so many pauses take, of which the venture may cost one.
+	holdAnswers int
+	holdPauses  int
+	pause       time.Duration // asked for lately, the longest
+	step        float64       // to the higher rate
+	left        float64       // the settled rate a venture began at; 0: none is on
+	leftBorne   time.Duration // for how long that one was borne
+
+	deaf     int // refusals to come that teach nothing
+	deafness int // how many they are the next time
 }
+
+// trial is how a rate does.
+type trial struct {
+	began   time.Time
+	idle    time.Duration // of the time since, paused or without work
+	answers int
+	bound   bool // the rate was what held requests back
+}
+
+func (t *trial) lasted(now time.Time) time.Duration { return now.Sub(t.began) - t.idle }
+
+// tally counts answers over a time.
+type tally struct {
+	answers int
+	began   time.Time
+	idle    time.Duration // of the time since, paused or without work
+}
+
+// What is measured, and what is made of it.
+const (
+	tempoEnough  = 5               // answers that make a measurement
+	tempoWindow  = 3 * time.Minute // longer cycles say more about us than about the limit
+	tempoStray   = 50              // answers between refusals that do not unsettle what was told
+	tempoMargin  = 0.98            // of what is borne is used
+	slowestTempo = 0.2             // requests per second
+	fastestTempo = 2000            // above this no rate is kept
+)
+
+// How a rate is searched for.
+const (
+	tempoTrials = 20 // answers that show that a rate is borne
+	tempoTrial  = 300 * time.Millisecond
+	tempoSpring = 1.6 // growth of one that is
+	tempoNear   = 1.1 // a bracket this narrow is an answer
+)
+
+// How a settled rate is tried anew.
+const (
+	tempoStep    = 1.03 // growth at first
+	tempoLeap    = 1.5  // the most
+	tempoHold    = 500  // answers before
+	tempoQuick   = 100  // the same, while little is known
+	tempoPatient = 8000 // the most
+	tempoWorth   = 10   // pauses before
+	longestWorth = 160  // the most
+	dearPause    = 5 * time.Second
+)
 
 func newTempo(configured float64) tempo {
-	return tempo{configured: configured, deafness: 4, hold: tempoHold, worth: tempoWorth}
+	return tempo{configured: configured, deafness: 4, holdAnswers: tempoHold, holdPauses: tempoWorth}
 }
-
-// stretch is what was answered between two refusals.
-type stretch struct {
-	count int           // answers, all of it
-	took  time.Duration // all of it but pauses
-	cycle time.Duration // all of it; 0: unknown
-	// trial and lasted are what was answered at the last rate, and for how
-	// long.
-	trial  int
-	lasted time.Duration
-	open   int // of these, taken as answered
-}
-
-const (
-	tempoWindow  = 3 * time.Minute // longer cycles say more about us than about the limit
-	tempoEnough  = 5               // answers that make a measurement
-	tempoMargin  = 0.98            // of what is borne is used
-	tempoNear    = 1.1             // a bracket this narrow is an answer
-	tempoSpring  = 1.6             // growth while searching
-	tempoLeap    = 1.5             // the most of a settled rate
-	tempoStep    = 1.03            // growth of a settled rate
-	tempoTrial   = 300 * time.Millisecond
-	tempoTrials  = 20  // answers
-	tempoQuick   = 100 // answers at a settled rate before it is tried anew
-	tempoHold    = 500 // the same, while little is known
-	tempoPatient = 8000
-	tempoCertain = 40
-	tempoStray   = 50 // answers between refusals that do not unsettle what was told
-	// A try that is refused costs a pause: so many of them pass before another
-	// is risked, twice as many after each that was in vain.
-	tempoWorth   = 10
-	longestWorth = 160
-	dearPause    = 5 * time.Second
-	peakSlots    = 10
-	slowestTempo = 0.2  // requests per second
-	fastestTempo = 2000 // above this no rate is kept
-)
 
 // perSecond returns the rate to go at; infinity where none is known.
 func (t *tempo) perSecond() float64 {
@@ -95,6 +112,9 @@ func (t *tempo) perSecond() float64 {
 	return rate
 }
 
+// ceiling is the most that may be tried.
+func (t *tempo) ceiling() float64 { return min(t.perSecond(), fastestTempo) }
+
 // told reports whether somebody said what the rate is.
 func (t *tempo) told() bool { return t.configured > 0 || t.said > 0 }
 
@@ -105,214 +125,69 @@ func (t *tempo) learned() bool { return t.rate > 0 }
 func (t *tempo) tell(perSecond float64) { t.said = max(perSecond, slowestTempo) }
 
 // rested leaves a time out of the measurement in which nothing was sent.
-func (t *tempo) rested(d time.Duration) { t.still += d; t.idle += d }
+func (t *tempo) rested(d time.Duration) { t.counted.idle += d; t.trial.idle += d }
 
 // paused leaves a pause out of the measurement, which ends at until.
 func (t *tempo) paused(d time.Duration, until time.Time) {
-	t.still += d
-	if t.tried.Before(until.Add(-d)) {
-		t.idle += d
+	t.counted.idle += d
+	if t.trial.began.Before(until.Add(-d)) {
+		t.trial.idle += d
 	} else {
-		t.tried = until // the trial has not begun
+		t.trial.began = until // it has not begun
 	}
 }
-
-// refused learns from a refusal; pause is what it asks for, and inFlight what went
-// before it and is not answered yet.
-func (t *tempo) refused(now time.Time, pause time.Duration, inFlight int) {
-	t.pause = max(pause, t.pause*9/10)
-	if t.deaf > 0 {
-		t.deaf--
-		return
-	}
-	if t.began.IsZero() {
-		t.began = now
-	}
-	t.resume = now.Add(pause)
-	ceiling := min(t.perSecond(), fastestTempo)
-	if t.count < tempoEnough {
-		// Too few to measure: go on counting, and slower.
-		switch {
-		case t.rate == 0:
-			t.guess(now, ceiling)
-		case t.count > 0:
-			t.try(now, t.rate/2)
-		}
-		return
-	}
-	before, last := t.before, stretch{
-		count: t.count, took: max(now.Sub(t.began)-t.still, time.Millisecond),
-		trial: t.answers, lasted: max(now.Sub(t.tried)-t.idle, time.Millisecond),
-	}
-	if since := now.Sub(t.cycle); !t.cycle.IsZero() && since <= tempoWindow {
-		last.cycle = since
-	}
-	if t.rate > 0 { // what will have been answered when all is
-		last.count += inFlight
-		last.trial += inFlight
-		last.open = inFlight
-	}
-	t.before = last
-	t.count, t.still, t.began, t.cycle = 0, 0, now, now
-	switch {
-	case t.rate == 0:
-		t.guess(now, ceiling)
-		return
-	case t.settled && t.was > 0:
-		// The rate before was borne; the less surely, the shorter that was.
-		t.settle(now, t.was*(1-min(1-tempoMargin, 0.1/t.borne.Seconds())))
-		t.hold = min(tempoPatient, 2*max(t.hold, tempoHold))
-		t.worth = min(longestWorth, 2*t.worth)
-		return
-	case t.told() && last.count >= tempoStray:
-		// What was told is nearly right, or somebody else used a little of it.
-		t.settle(now, t.rate/tempoStep)
-		return
-	case t.settled && t.answers > t.hold/2 && last.perSecond() > 0.7*t.rate:
-		// A little too fast, or the limit has come down a little. If it was
-		// more, the next refusal will tell.
-		next := t.rate / tempoStep
-		if estimate, _ := solve(last, before); estimate > 0.7*t.rate {
-			next = min(next, tempoMargin*estimate)
-		}
-		t.settle(now, next)
-		return
-	case last.slower(before):
-		// It went slower, and came no further for it: it is not the pace.
-		t.forget()
-		t.deaf, t.deafness = t.deafness, min(64, 2*t.deafness)
-		return
-	}
-	t.bracket(now, last, before)
-}
-
-// bracket narrows what the rate is between, after two stretches that ended in a
-// refusal.
-func (t *tempo) bracket(now time.Time, last, before stretch) {
-	t.worth = tempoWorth
-	t.high = min(t.perSecond(), fastestTempo)
-	if !t.bound { // by places
-		t.high = min(t.high, max(t.peak(), float64(last.trial)/last.lasted.Seconds()))
-	}
-	if t.answers < tempoTrials {
-		t.low *= 0.8 // what a bucket had saved up was gone before
-	}
-	if t.low >= t.high*0.99 {
-		t.low = 0 // it was borne for a while only
-	}
-	low := last.perSecond()
-	t.low = max(t.low, low)
-	estimate, certain := solve(last, before)
-	if estimate <= low || estimate >= t.high {
-		estimate = 0
-	}
-	if estimate == 0 && last.like(before) {
-		estimate, certain = low, true // whatever the pace: it is the window's
-	}
-	switch {
-	case estimate > 0:
-		t.settle(now, tempoMargin*estimate)
-	case t.low > 0 && t.high/t.low <= tempoNear:
-		t.settle(now, tempoMargin*math.Sqrt(t.low*t.high))
-	default:
-		t.try(now, math.Sqrt(max(t.low, t.high/4)*t.high))
-	}
-	t.hold = tempoHold
-	if !certain {
-		t.hold, t.worth = tempoQuick, tempoWorth/4
-	}
-}
-
-// guess begins to look for the rate, well below what went through in a burst; or
-// a little below what was told.
-func (t *tempo) guess(now time.Time, ceiling float64) {
-	if t.told() {
-		t.settle(now, ceiling/tempoStep)
-		return
-	}
-	if peak := t.peak(); peak > 0 {
-		t.try(now, min(ceiling, peak/4))
-		t.guessed = true
-	}
-}
-
-// perSecond returns the answers a second, the pause before included; 0 where that
-// is not known.
-func (s stretch) perSecond() float64 {
-	if s.cycle == 0 {
-		return 0
-	}
-	return float64(s.count) / s.cycle.Seconds()
-}
-
-// slower reports whether s took longer than the stretch before and had no more
-// answers.
-func (s stretch) slower(before stretch) bool {
-	return s.cycle > 0 && before.cycle > 0 && s.took.Seconds() > 1.2*before.took.Seconds() && s.cycle.Seconds() > 1.15*before.cycle.Seconds() &&
-		float64(s.count) < 1.1*float64(before.count)
-}
-
-// like reports whether both cycles went as fast in the end.
-func (s stretch) like(before stretch) bool {
-	return s.cycle > 0 && before.cycle > 0 && math.Abs(s.perSecond()/before.perSecond()-1) < 0.03
-}
-
-// solve compares two stretches at one rate each. Both began with what was saved
-// up, and ended with nothing left. It returns 0 where they are too much alike,
-// and whether enough was counted to be certain.
-func solve(a, b stretch) (perSecond float64, certain bool) {
-	if a.lasted < b.lasted {
-		a, b = b, a
-	}
-	more := a.trial - b.trial
-	if b.trial == 0 || a.lasted.Seconds() < 1.3*b.lasted.Seconds() || more < 2*tempoEnough {
-		return 0, false
-	}
-	return float64(more) / (a.lasted - b.lasted).Seconds(), more > tempoCertain+2*a.open
-}
-
-// forget goes back to no learned rate.
-func (t *tempo) forget() { t.rate, t.low, t.high, t.was, t.settled = 0, 0, 0, 0, false }
 
 // answered counts an answer and reports whether the rate has changed. Held says
-// that requests wait for the clock, late that it was sent
-// before the last refusal.
+// that requests wait for the clock, late that it was sent before the last refusal.
 func (t *tempo) answered(now time.Time, held, late bool) bool {
-	if t.began.IsZero() {
-		t.began = now
+	if t.counted.began.IsZero() {
+		t.counted.began = now
 	}
-	t.mark(now)
+	t.peak.add(now)
 	if late {
 		if t.guessed { // answers take longer than refusals
-			t.rate = max(t.rate, min(t.peak()/4, fastestTempo))
+			t.rate = max(t.rate, min(t.peak.perSecond()/4, fastestTempo))
 		}
 		return t.guessed
 	}
-	t.count++
-	if t.rate == 0 {
+	t.counted.answers++
+	if !t.learned() {
 		return false
 	}
-	t.answers++
-	t.bound = t.bound || held
-	if !t.bound {
+	t.trial.answers++
+	t.trial.bound = t.trial.bound || held
+	switch {
+	case !t.trial.bound:
+		return false // whether more would be borne is not known
+	case t.settled:
+		return t.venture(now)
+	default:
+		return t.climb(now)
+	}
+}
+
+// venture leaves a settled rate for a higher one, when that has waited long enough,
+// and reports whether it did.
+func (t *tempo) venture(now time.Time) bool {
+	borne := t.trial.lasted(now)
+	if t.trial.answers < t.holdAnswers || borne < time.Duration(t.holdPauses)*min(t.pause, dearPause) {
 		return false
 	}
-	since := now.Sub(t.tried) - t.idle
-	if t.settled {
-		if t.answers < t.hold || since < time.Duration(t.worth)*min(t.pause, dearPause) {
-			return false
-		}
-		was, step := t.rate, t.step
-		t.step = min(tempoLeap, 1+2*(step-1))
-		t.again(now, was*step)
-		t.was, t.borne = was, since
-		return true
-	}
-	trials, trial := tempoTrials, tempoTrial
+	from, step := t.rate, t.step
+	t.step = min(tempoLeap, 1+2*(step-1))
+	t.goAt(now, from*step)
+	t.left, t.leftBorne = from, borne
+	return true
+}
+
+// climb goes on to a higher rate when the one that is tried was borne, and reports
+// whether it did.
+func (t *tempo) climb(now time.Time) bool {
+	answers, least := tempoTrials, tempoTrial
 	if t.high > 0 { // near the end a bucket takes longer to run empty
-		trials, trial = 2*trials, 5*trial
+		answers, least = 2*answers, 5*least
 	}
-	if t.answers < trials && since < 10*trial || since < trial {
+	if lasted := t.trial.lasted(now); lasted < least || t.trial.answers < answers && lasted < 10*least {
 		return false
 	}
 	t.low = max(t.low, t.rate)
@@ -327,41 +202,160 @@ func (t *tempo) answered(now time.Time, held, late bool) bool {
 	return true
 }
 
+// refused learns from a refusal; pause is what it asks for, and inFlight what went
+// before it and is not answered yet.
+func (t *tempo) refused(now time.Time, pause time.Duration, inFlight int) {
+	t.pause = max(pause, t.pause*9/10)
+	if t.deaf > 0 {
+		t.deaf--
+		return
+	}
+	if t.counted.began.IsZero() {
+		t.counted.began = now
+	}
+	t.resume = now.Add(pause)
+	if t.counted.answers < tempoEnough {
+		// Too few to measure: go on counting, and slower.
+		switch {
+		case !t.learned():
+			t.guess(now)
+		case t.counted.answers > 0:
+			t.try(now, t.rate/2)
+		}
+		return
+	}
+	before, last := t.before, t.measure(now, inFlight)
+	t.before, t.refusal, t.counted = last, now, tally{began: now}
+	switch {
+	case !t.learned():
+		t.guess(now)
+	case t.settled && t.left > 0:
+		t.retreat(now)
+	case t.told() && last.answers >= tempoStray:
+		// What was told is nearly right, or somebody else used a little of it.
+		t.settle(now, t.rate/tempoStep)
+	case t.settled && t.trial.answers > t.holdAnswers/2 && last.perSecond() > 0.7*t.rate:
+		t.yield(now, last, before)
+	case last.slower(before):
+		// And came no further for it: it is not the pace.
+		t.forget()
+		t.deaf, t.deafness = t.deafness, min(64, 2*t.deafness)
+	default:
+		t.bracket(now, last, before)
+	}
+}
+
+// measure returns the stretch that a refusal ends.
+func (t *tempo) measure(now time.Time, inFlight int) stretch {
+	s := stretch{
+		answers: t.counted.answers, took: max(now.Sub(t.counted.began)-t.counted.idle, time.Millisecond),
+		trial: t.trial.answers, lasted: max(t.trial.lasted(now), time.Millisecond),
+	}
+	if since := now.Sub(t.refusal); !t.refusal.IsZero() && since <= tempoWindow {
+		s.cycle = since
+	}
+	if t.learned() { // what will have been answered when all is
+		s.answers += inFlight
+		s.trial += inFlight
+		s.open = inFlight
+	}
+	return s
+}
+
+// guess begins to search, well below what went through in a burst; or settles a
+// little below what was told.
+func (t *tempo) guess(now time.Time) {
+	if t.told() {
+		t.settle(now, t.ceiling()/tempoStep)
+		return
+	}
+	if peak := t.peak.perSecond(); peak > 0 {
+		t.try(now, min(t.ceiling(), peak/4))
+		t.guessed = true
+	}
+}
+
+// retreat goes back from a venture that was refused, and waits longer for the next:
+// the rate before was borne; the less surely, the shorter that was.
+func (t *tempo) retreat(now time.Time) {
+	t.settle(now, t.left*(1-min(1-tempoMargin, 0.1/t.leftBorne.Seconds())))
+	t.holdAnswers = min(tempoPatient, 2*max(t.holdAnswers, tempoHold))
+	t.holdPauses = min(longestWorth, 2*t.holdPauses)
+}
+
+// yield goes down a little from a settled rate that was borne for long: it was a
+// little too fast, or the limit has come down a little. If it was more, the next
+// refusal will tell.
+func (t *tempo) yield(now time.Time, last, before stretch) {
+	next := t.rate / tempoStep
+	if estimate, _ := solve(last, before); estimate > 0.7*t.rate {
+		next = min(next, tempoMargin*estimate)
+	}
+	t.settle(now, next)
+}
+
+// bracket goes on searching after a refusal, or is done with it.
+func (t *tempo) bracket(now time.Time, last, before stretch) {
+	borne := last.perSecond()
+	t.narrow(last, borne)
+	estimate, certain := solve(last, before)
+	if estimate <= borne || estimate >= t.high {
+		estimate = 0
+	}
+	if estimate == 0 && last.like(before) {
+		estimate, certain = borne, true // whatever the pace: it is the window's
+	}
+	switch {
+	case estimate > 0:
+		t.settle(now, tempoMargin*estimate)
+	case t.low > 0 && t.high/t.low <= tempoNear:
+		t.settle(now, tempoMargin*math.Sqrt(t.low*t.high))
+	default:
+		t.try(now, math.Sqrt(max(t.low, t.high/4)*t.high))
+	}
+	t.holdAnswers, t.holdPauses = tempoHold, tempoWorth
+	if !certain {
+		t.holdAnswers, t.holdPauses = tempoQuick, tempoWorth/4
+	}
+}
+
+// narrow brings what the rate is between in line with a stretch that ended in a
+// refusal: what was answered in all of it is borne, what was answered while it was
+// being sent is too much, by what a bucket had saved up.
+func (t *tempo) narrow(last stretch, borne float64) {
+	t.high = t.ceiling()
+	if !t.trial.bound { // by places
+		t.high = min(t.high, max(t.peak.perSecond(), float64(last.trial)/last.lasted.Seconds()))
+	}
+	if t.trial.answers < tempoTrials {
+		t.low *= 0.8 // what a bucket had saved up was gone before
+	}
+	if t.low >= t.high*0.99 {
+		t.low = 0 // it was borne for a while only
+	}
+	t.low = max(t.low, borne)
+}
+
 // try goes at a rate to see whether it is borne.
 func (t *tempo) try(now time.Time, perSecond float64) {
 	t.settled, t.guessed = false, false
-	t.again(now, perSecond)
+	t.goAt(now, perSecond)
 }
 
 // settle takes a rate for the one.
 func (t *tempo) settle(now time.Time, perSecond float64) {
 	t.settled, t.guessed, t.step = true, false, tempoStep
-	t.again(now, perSecond)
+	t.goAt(now, perSecond)
 }
 
-func (t *tempo) again(now time.Time, perSecond float64) {
-	t.tried, t.answers, t.bound, t.was, t.idle = latest(now, t.resume), 0, false, 0, 0
+// goAt begins the trial of a rate, after the pause that was asked for.
+func (t *tempo) goAt(now time.Time, perSecond float64) {
+	t.trial, t.left = trial{began: latest(now, t.resume)}, 0
 	t.rate = max(perSecond, slowestTempo)
 	if t.rate >= fastestTempo {
 		t.forget()
 	}
 }
 
-// mark counts answers in tenths of a second.
-func (t *tempo) mark(now time.Time) {
-	slot := now.UnixMilli() / 100
-	for gap := min(slot-t.slot, peakSlots); gap > 0; gap-- {
-		t.slots[(slot-gap+1)%peakSlots] = 0
-	}
-	t.slot = max(t.slot, slot)
-	t.slots[slot%peakSlots]++
-}
-
-// peak returns the most answers a second there were lately, for a tenth of one.
-func (t *tempo) peak() float64 {
-	most := 0.0
-	for _, n := range t.slots {
-		most = max(most, 10*n)
-	}
-	return most
-}
+// forget goes back to no learned rate.
+func (t *tempo) forget() { t.rate, t.low, t.high, t.left, t.settled = 0, 0, 0, 0, false }
