@@ -59,9 +59,13 @@ type Profile struct {
 // Limits bound the pace and size of requests. Zero means unknown.
 type Limits struct {
 	RequestsPerSecond float64
-	Concurrency       int
-	MembersPerPatch   int
-	PageSize          int
+	// PerWindow requests may be sent in any stretch of Window.
+	PerWindow int
+	Window    time.Duration
+
+	Concurrency     int
+	MembersPerPatch int
+	PageSize        int
 }
 
 // Pace is how fast a target is asked, as far as it is known by now.

@@ -64,8 +64,9 @@ type Aggregation struct {
 
 // Limits bound the pace and size of requests. Zero means the default.
 type Limits struct {
-	// RequestsPerSecond defaults to 10: SailPoint allows a client 100 requests
-	// in 10 seconds (developer.sailpoint.com, "Rate Limits").
+	// RequestsPerSecond is an even pace in place of what SailPoint allows a
+	// client: 100 requests in 10 seconds (developer.sailpoint.com, "Rate
+	// Limits"), of which a short read may use as many as it needs at once.
 	RequestsPerSecond float64 `yaml:"requests_per_second,omitempty" json:"requests_per_second,omitempty"`
 	Concurrency       int     `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
 	// PageSize is at most 250, the default, and at least 2, because pages
@@ -73,13 +74,19 @@ type Limits struct {
 	PageSize int `yaml:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// pace is what the transport keeps to.
+func (l Limits) pace() connectors.Limits {
+	out := connectors.Limits{RequestsPerSecond: l.RequestsPerSecond, Concurrency: l.Concurrency}
+	if l.RequestsPerSecond == 0 {
+		out.PerWindow, out.Window = 100, 10*time.Second
+	}
+	return out
+}
+
 const (
 	defaultAPI  = "v2025"
 	defaultType = "group"
-	// usualRate is 100 requests in 10 seconds; the transport keeps a little
-	// below.
-	usualRate = 10
-	minPage   = 2
+	minPage     = 2
 	// maxPage is what every list allows (developer.sailpoint.com, "Standard
 	// Collection Parameters"); 251 is answered 400.
 	maxPage = 250
@@ -138,7 +145,7 @@ func (s *Settings) Validate() []connectors.SettingError {
 	}
 	mistakes = append(mistakes, s.Expiry.Validate("expiry")...)
 	if s.Limits.RequestsPerSecond < 0 {
-		add("limits.requests_per_second", "cannot be negative; 0 is %d", usualRate)
+		add("limits.requests_per_second", "cannot be negative; 0 is what SailPoint allows")
 	}
 	if s.Limits.Concurrency < 0 {
 		add("limits.concurrency", "cannot be negative; 0 learns it")

@@ -1,7 +1,6 @@
 package sailpoint
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,9 +55,7 @@ func Open(s Settings, rt connectors.Runtime) (*Source, error) {
 	transport, err := rest.NewClient(rest.Config{
 		Base: base, Auth: rest.ClientCredentials(endpoint.String(), s.ClientID, s.ClientSecret, nil, tokens),
 		HTTP: s.HTTP, Decode: decodeFailure, Runtime: rt,
-		Limits: connectors.Limits{
-			RequestsPerSecond: cmp.Or(s.Limits.RequestsPerSecond, usualRate), Concurrency: s.Limits.Concurrency,
-		},
+		Limits: s.Limits.pace(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sailpoint: %w", err)

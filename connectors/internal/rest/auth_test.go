@@ -2,9 +2,11 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -429,6 +431,55 @@ func TestClientCredentialsProblems(t *testing.T) {
 	client, base := serve(t, Config{Auth: auth}, door.ServeHTTP)
 	if _, err := send(t, client, "POST", base.String()+"/x", "{}"); err != nil || door.counts["Bearer token-1"] != 1 {
 		t.Errorf("%v, %v", err, door.counts)
+	}
+}
+
+// A token is sent as Bearer where it is one, or where nothing is said of its type;
+// of any other type it is sent nowhere.
+func TestTokenType(t *testing.T) {
+	t.Parallel()
+	const another = "access tokens of another type"
+	for _, c := range []struct{ kind, says string }{
+		{`"Bearer"`, ""},
+		{`"bearer"`, ""},
+		{`"BEARER "`, ""},
+		{`null`, ""},
+		{`""`, ""},
+		{`"mac"`, `access tokens of type "mac"`},
+		{`"DPoP"`, `access tokens of type "DPoP"`},
+		{`"N_A"`, `access tokens of type "N_A"`},
+		{`"Bearer, DPoP"`, another},
+		{`5`, `access tokens of type "5"`},
+		{`["Bearer"]`, another},
+		{`{"a":"canary"}`, another},
+		{`"canary-0123456789abcdef"`, another},
+		{`"mac\nX-Evil: 1"`, another},
+	} {
+		for form, answer := range map[string]func(w http.ResponseWriter){
+			"JSON": func(w http.ResponseWriter) { fmt.Fprintf(w, `{"access_token":"canary","token_type":%s}`, c.kind) },
+			"form": func(w http.ResponseWriter) {
+				w.Header().Set("Content-Type", "application/x-www-form-urlencoded")
+				fmt.Fprint(w, url.Values{"access_token": {"canary"}, "token_type": {textOf(json.RawMessage(c.kind))}}.Encode())
+			},
+		} {
+			t.Run(c.kind+", "+form, func(t *testing.T) {
+				t.Parallel()
+				secret, _ := tokenFile(t, "client-canary")
+				auth, server := oauth(t, &issuer{answer: func(w http.ResponseWriter, _ *http.Request, _ int) { answer(w) }}, secret)
+				value, err := bearer(t, auth)
+				if c.says == "" {
+					if value != "Bearer canary" || err != nil {
+						t.Errorf("%q, %v", value, err)
+					}
+					return
+				}
+				wantClass(t, err, connectors.Unauthorized)
+				wantText(t, err, c.says, server.URL+" ", "Bearer tokens")
+				if value != "" || strings.Contains(err.Error(), "canary") {
+					t.Errorf("%q is sent, after %v", value, err)
+				}
+			})
+		}
 	}
 }
 

@@ -55,6 +55,7 @@ type gate struct {
 	crowd  crowd
 	tempo  tempo
 	beat   beat
+	span   span
 	quotas map[string]*quota
 	speed  map[string]*latency
 }
@@ -80,7 +81,7 @@ type ticket struct {
 func newGate(l connectors.Limits, longest time.Duration) *gate {
 	g := &gate{
 		limit: firstWorkers, ceiling: mostWorkers, longest: longest,
-		quotas: map[string]*quota{}, speed: map[string]*latency{},
+		span: newSpan(l), quotas: map[string]*quota{}, speed: map[string]*latency{},
 	}
 	if l.Concurrency > 0 {
 		g.limit, g.ceiling, g.told = l.Concurrency, l.Concurrency, true
@@ -159,7 +160,7 @@ func (g *gate) places() int {
 // opens returns when a request of a kind may go at the earliest. A pause beyond
 // the longest is refused at once, so that the caller hears of it.
 func (g *gate) opens(kind string, now time.Time) (time.Time, error) {
-	at := latest(g.until, g.beat.opens())
+	at := latest(g.until, latest(g.beat.opens(), g.span.opens()))
 	if q := g.quotas[kind]; q != nil {
 		at = latest(at, q.opens(now))
 	}
@@ -176,6 +177,7 @@ func (g *gate) opens(kind string, now time.Time) (time.Time, error) {
 func (g *gate) admit(kind string, now time.Time) ticket {
 	g.inFlight++
 	g.beat.take(now)
+	g.span.take(now)
 	q := g.quotas[kind]
 	if q == nil && len(g.quotas) < mostShapes {
 		q = &quota{left: math.MaxInt}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -114,6 +115,24 @@ func window(quota int, length time.Duration, tell func(left int, end time.Time, 
 	}}
 }
 
+// sliding is a server that allows so many in any stretch of time, by when they
+// arrive: up to 100 ms after they were sent.
+func sliding(quota int, length time.Duration) *model {
+	r := rand.New(rand.NewPCG(3, 4))
+	var arrived []time.Time // in order
+	return &model{serve: func(_ *model, now time.Time) (int, []string) {
+		at := now.Add(time.Duration(r.Int64N(int64(100 * time.Millisecond))))
+		old, _ := slices.BinarySearchFunc(arrived, at.Add(-length), time.Time.Compare)
+		arrived = arrived[old:]
+		if len(arrived) >= quota {
+			return 429, []string{"Retry-After", "10"}
+		}
+		place, _ := slices.BinarySearchFunc(arrived, at, time.Time.Compare)
+		arrived = slices.Insert(arrived, place, at)
+		return 200, nil
+	}}
+}
+
 // okta tells the window as Okta does.
 func okta(quota int) func(int, time.Time, bool) []string {
 	return func(left int, end time.Time, _ bool) []string {
@@ -170,12 +189,18 @@ type simulation struct {
 func lasting(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func simulations() []simulation {
+	inTenSeconds := connectors.Limits{PerWindow: 100, Window: 10 * time.Second}
+	window100 := func() *model { return sliding(100, 10*time.Second) }
 	told := func(perSecond float64) connectors.Limits { return connectors.Limits{RequestsPerSecond: perSecond} }
 	return []simulation{
 		{name: "told 50 a second", model: func() *model { return bucket(50, 5, retryAfter) }, limits: told(50), n: 1100, ideal: lasting(1100 / 50.), used: 0.95, slow: 0},
 		{name: "told 200 a second", model: func() *model { return with(bucket(200, 20, retryAfter), jitter(20*time.Millisecond)) }, limits: told(200), n: 1100, ideal: lasting(1100 / 200.), used: 0.95, slow: 0.001},
 		{name: "told 3 a second", model: func() *model { return bucket(3, 1, retryAfter) }, limits: told(3), n: 300, ideal: 100 * time.Second, used: 0.95, slow: 0},
 		{name: "told 10 a second, 100 in 10 s", model: func() *model { return window(100, 10*time.Second, untilEnd) }, limits: told(10), n: 1000, ideal: 100 * time.Second, used: 0.95, slow: 0},
+		{name: "told 100 in 10 s", model: func() *model { return window100() }, limits: inTenSeconds, n: 1000, ideal: 100 * time.Second, used: 0.95, slow: 0},
+		{name: "told 100 in 10 s, uneven", model: func() *model { return with(window100(), jitter(200*time.Millisecond)) }, limits: inTenSeconds, n: 1000, ideal: 100 * time.Second, used: 0.95, slow: 0},
+		{name: "told 100 in 10 s, short run", model: func() *model { return window100() }, limits: inTenSeconds, n: 90, ideal: lasting(0.16), used: 0.95, slow: 0},
+		{name: "told 100 in 10 s, of which others use half", model: func() *model { return window(50, 10*time.Second, untilEnd) }, limits: inTenSeconds, n: 1000, ideal: 195 * time.Second, used: 0.9, slow: 0.02},
 		{name: "told far more than needed", model: func() *model { return bucket(1e6, 1e6, silent) }, limits: told(1e5), n: 2000, ideal: 2 * time.Second, used: 0.95, slow: 0},
 		{name: "told too much", model: func() *model { return bucket(50, 50, retryAfter) }, limits: told(60), n: 10000, ideal: 200 * time.Second, used: 0.95, slow: 0.01},
 		{name: "policy header", model: func() *model {

@@ -23,6 +23,9 @@ const (
 	maxTokenBody = 1 << 20
 	// defaultSkew is how long before its end a token is renewed.
 	defaultSkew = 30 * time.Second
+	// maxTypeName bounds a token type that is repeated: what is longer might be a
+	// token in the wrong place.
+	maxTypeName = 16
 )
 
 // NewTokenClient returns a client for one token endpoint: nothing goes anywhere
@@ -53,7 +56,8 @@ func NewTokenClient(tokenURL *url.URL, h connectors.HTTP) (*http.Client, error) 
 	return &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
 }
 
-// tokenAnswer refuses redirects and what is no token at all, and takes an unusable expires_in out of a token: some servers send
+// tokenAnswer refuses redirects, what is no token at all, and tokens that are not of
+// type Bearer. It takes an unusable expires_in out of a token: some servers send
 // text, zero or a negative number, and the token is good all the same (RFC 6749,
 // section 5.1, makes it optional).
 type tokenAnswer struct{ next http.RoundTripper }
@@ -72,10 +76,16 @@ func (t *tokenAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
 	data, _ := io.ReadAll(resp.Body) // in memory: it cannot fail
 	var fields map[string]json.RawMessage
 	err = decode(resp.Header, data, &fields)
-	if err == nil && fields == nil {
+	switch {
+	case err == nil && fields == nil:
 		err = errors.New("answered null where JSON was expected")
+	case err == nil:
+		err = checkType(r.URL, textOf(fields["token_type"]))
+	case isForm(resp.Header):
+		form, _ := url.ParseQuery(string(data)) // what is no form holds no token either
+		err = checkType(r.URL, form.Get("token_type"))
 	}
-	if err != nil && !isForm(resp.Header) {
+	if err != nil {
 		return nil, &fault{class: connectors.Rejected, final: true, sent: true, text: err.Error()}
 	}
 	if fields != nil {
@@ -93,6 +103,39 @@ func (t *tokenAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body, resp.ContentLength = bodyOf(data), int64(len(data))
 	return resp, nil
+}
+
+// checkType refuses a token that is to be used in another way than as Bearer, which
+// nobody here knows: sending it all the same would give it to the API in the open
+// (RFC 6749, section 7.1). That section demands a type, but many servers leave it
+// out and mean Bearer, which is what the token is taken for then.
+func checkType(endpoint *url.URL, kind string) error {
+	kind = strings.TrimSpace(kind)
+	if kind == "" || strings.EqualFold(kind, "Bearer") {
+		return nil
+	}
+	named := "another type"
+	if len(kind) <= maxTypeName && !strings.ContainsFunc(kind, notInTypeName) {
+		named = fmt.Sprintf("type %q", kind)
+	}
+	return fmt.Errorf("%s gives out access tokens of %s, and only Bearer tokens can be used: have this client registered for Bearer tokens",
+		nameOrigin(endpoint), named)
+}
+
+// notInTypeName reports what stands in no name of a token type (RFC 6749, appendix
+// A.13).
+func notInTypeName(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._", r))
+}
+
+// textOf returns a JSON string as it is meant, null as nothing, and any other value
+// as it is written.
+func textOf(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) != nil {
+		return string(value)
+	}
+	return text
 }
 
 // isForm reports whether the answer is a form, which old servers send in place of
