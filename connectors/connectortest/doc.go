@@ -25,4 +25,6 @@
 // A case that an implementation cannot run must be named in Skip with the reason,
 // which is printed; a name that is no case, or an empty reason, fails. Each case
 // opens its own source or target and runs in parallel with the others.
+//
+// Sound holds one read to the words that hold for every read, for fuzz targets.
 package connectortest

@@ -2,6 +2,7 @@ package connectortest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,6 +66,16 @@ func (s SourceSuite) read(t T, source connectors.Source, q connectors.Query) *re
 	ctx, cancel := context.WithTimeout(t.Context(), readBound)
 	defer cancel()
 	return s.readUntil(ctx, t, source, q, nil)
+}
+
+// Sound reads to the end, and fails the test for whatever breaks the contract of
+// every read, as the suite does: it is for fuzzing what a server answers, where
+// nobody knows what should come of it. It returns the Checkpoint, nil after an error,
+// and how many objects have a record.
+func Sound(t T, kind connectors.SourceType, source connectors.Source, q connectors.Query) (*connectors.Checkpoint, int) {
+	t.Helper()
+	got := SourceSuite{Type: kind}.read(t, source, q)
+	return got.checkpoint, len(got.records)
 }
 
 // readUntil is read with a context of its own, up to the event for which stop is
@@ -188,6 +199,9 @@ func (c *collector) take(event connectors.Event) {
 
 func (c *collector) upsert(r identity.Record) {
 	c.named("Upsert", r.Ref)
+	if _, err := json.Marshal(r.Fields); err != nil {
+		c.breach("the fields of %s cannot be kept as JSON: %v", r.Ref, err)
+	}
 	if !r.Partial {
 		for _, path := range c.always[r.Ref.Kind] {
 			if v, ok := lookup(r.Fields, path); !ok || v == nil {

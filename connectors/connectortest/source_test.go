@@ -3,6 +3,7 @@ package connectortest
 import (
 	"context"
 	"iter"
+	"math"
 	"sync"
 	"testing"
 
@@ -145,6 +146,7 @@ func TestProtocol(t *testing.T) {
 		"link after links":      {events(connectors.Links{Group: group, State: connectors.Complete}, connectors.Link{Group: group, Member: user}), "after the Links that closed it"},
 		"record without id":     {events(connectors.Upsert{Record: identity.Record{Ref: identity.Ref{Kind: identity.Group}}}), "a kind and an id"},
 		"record without always": {events(connectors.Upsert{Record: identity.Record{Ref: user, Fields: map[string]any{"id": "u"}}}), "lacks login"},
+		"record of no JSON":     {events(connectors.Upsert{Record: identity.Record{Ref: group, Fields: map[string]any{"x": math.Inf(1)}}}), "cannot be kept as JSON"},
 		"gone for no reason":    {events(connectors.Gone{Ref: user}), "are the causes"},
 		"unreadable, no reason": {events(connectors.Unreadable{Ref: user}), "or the reason"},
 		"unknown, no reason":    {events(connectors.Links{Group: group, State: connectors.Unknown}), "without a reason"},

@@ -3,8 +3,6 @@ package entra_test
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,9 +12,9 @@ import (
 	"testing"
 
 	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/connectortest"
 	"github.com/scimsync/scimsync/connectors/entra"
 	"github.com/scimsync/scimsync/connectors/entra/entratest"
-	"github.com/scimsync/scimsync/identity"
 )
 
 // parrot answers every request below a path with the same text, in which ORIGIN is
@@ -65,57 +63,6 @@ func overheard(f *testing.F) (*parrot, *entra.Source) {
 	return p, source
 }
 
-// sound demands of a read what every consumer relies on: nothing without an id,
-// one end, and an error with a class.
-func sound(t *testing.T, source connectors.Source, q connectors.Query) *connectors.Checkpoint {
-	t.Helper()
-	var last *connectors.Checkpoint
-	ended := false
-	for event, err := range source.Read(t.Context(), q) {
-		if ended {
-			t.Fatalf("%#v, %v after the end", event, err)
-		}
-		if err != nil {
-			if _, ok := errors.AsType[*connectors.Error](err); !ok {
-				t.Fatalf("%v has no class", err)
-			}
-			ended = true
-			continue
-		}
-		var refs []identity.Ref
-		switch e := event.(type) {
-		case connectors.Upsert:
-			refs = append(refs, e.Record.Ref)
-			if _, err := json.Marshal(e.Record.Fields); err != nil {
-				t.Fatalf("%s: %v", e.Record.Ref, err)
-			}
-		case connectors.Gone:
-			refs = append(refs, e.Ref)
-		case connectors.Link:
-			refs = append(refs, e.Group, e.Member)
-		case connectors.Unlink:
-			refs = append(refs, e.Group, e.Member)
-		case connectors.Links:
-			refs = append(append(refs, e.Group), e.Members...)
-		case connectors.Unreadable:
-			if e.Why == "" {
-				t.Fatalf("%s cannot be read, and nobody says why", e.Ref)
-			}
-		case connectors.Checkpoint:
-			last, ended = &e, true
-		}
-		for _, ref := range refs {
-			if ref.ID == "" || ref.Kind != identity.User && ref.Kind != identity.Group {
-				t.Fatalf("%#v is about nobody", event)
-			}
-		}
-	}
-	if !ended {
-		t.Fatal("the read ended without an error and without a checkpoint")
-	}
-	return last
-}
-
 // Whatever Graph answers a delta query, the round is an error or ends with the
 // link that the page carried, and nothing in it is about nobody.
 func FuzzDeltaPage(f *testing.F) {
@@ -141,15 +88,15 @@ func FuzzDeltaPage(f *testing.F) {
 			path = "/groups"
 		}
 		p.says("nothing", nil)
-		before := sound(t, source, everything())
+		before, _ := connectortest.Sound(t, entra.Type(), source, everything())
 		if before == nil {
 			t.Fatal("two empty rounds are no whole read")
 		}
 		p.says(path, answer)
-		sound(t, source, everything())
+		connectortest.Sound(t, entra.Type(), source, everything())
 		q := everything()
 		q.From = before.Cursor
-		if after := sound(t, source, q); after != nil && (len(after.Full) != 0 || after.Cursor == "") {
+		if after, _ := connectortest.Sound(t, entra.Type(), source, q); after != nil && (len(after.Full) != 0 || after.Cursor == "") {
 			t.Fatalf("a delta read ended with %+v", after)
 		}
 	})

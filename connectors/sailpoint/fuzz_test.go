@@ -2,7 +2,6 @@ package sailpoint_test
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,9 +13,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/connectortest"
 	"github.com/scimsync/scimsync/connectors/sailpoint"
 	"github.com/scimsync/scimsync/connectors/sailpoint/sailpointtest"
-	"github.com/scimsync/scimsync/identity"
 )
 
 // FuzzFilter: a name in a filter finds the source of that name and no other,
@@ -145,40 +144,7 @@ func FuzzList(f *testing.F) {
 		}
 		now.Store(&said{entitlements, accounts, total})
 		asked.Store(0)
-		ended := false
-		for event, err := range source.Read(t.Context(), everything()) {
-			if ended {
-				t.Fatalf("%#v, %v after the end", event, err)
-			}
-			if err != nil {
-				if _, ok := errors.AsType[*connectors.Error](err); !ok {
-					t.Fatalf("%v has no class", err)
-				}
-				ended = true
-				continue
-			}
-			var refs []identity.Ref
-			switch e := event.(type) {
-			case connectors.Upsert:
-				refs = append(refs, e.Record.Ref)
-			case connectors.Gone:
-				refs = append(refs, e.Ref)
-			case connectors.Link:
-				refs = append(refs, e.Group, e.Member)
-			case connectors.Links:
-				refs = append(append(refs, e.Group), e.Members...)
-			case connectors.Checkpoint:
-				ended = true
-			}
-			for _, ref := range refs {
-				if ref.ID == "" || ref.Kind != identity.User && ref.Kind != identity.Group {
-					t.Fatalf("%#v is about nobody", event)
-				}
-			}
-		}
-		if !ended {
-			t.Fatal("the read ended without an error and without a checkpoint")
-		}
+		connectortest.Sound(t, sailpoint.Type(), source, everything())
 		if n := asked.Load(); n > 60 {
 			t.Fatalf("%d requests for two lists of one page", n)
 		}
