@@ -59,9 +59,9 @@ type dated[T any] struct {
 func (r *reading) appGroupsSince(ctx context.Context, since time.Time, h *hints) ([]dated[wireAppGroup], []string, error) {
 	var moved []dated[wireAppGroup]
 	var assigned []string
-	for page, err := range r.appGroupPages(ctx) {
+	for page, err := range pages(ctx, r.client, r.appGroups(), appGroupID) {
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, r.appGroupsError(err)
 		}
 		for _, g := range page.items {
 			id := appGroupID(g)

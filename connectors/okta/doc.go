@@ -12,7 +12,9 @@
 // Users are listed twice: Okta's plain list leaves out DEPROVISIONED users, so
 // those are asked for with a filter afterwards. The filter is used rather than
 // search because Okta answers search from an index that lags behind. A user who
-// changes status between the two may come twice; the later record counts.
+// changes status between the two may come twice; the later record counts. The
+// first page of groups is fetched beside the second of the two lists, and waits
+// until all users have been told.
 //
 // Groups carry lastMembershipUpdated. A group that has not moved since its
 // members were last read completely is answered "unchanged", without a request.

@@ -2,7 +2,6 @@ package okta
 
 import (
 	"context"
-	"iter"
 	"net/url"
 	"strconv"
 	"time"
@@ -13,12 +12,16 @@ import (
 	"github.com/scimsync/scimsync/identity"
 )
 
-// allGroups lists every group and, where wanted, reads the members.
-func (r *reading) allGroups(ctx context.Context) error {
+// allGroups is the list of every group.
+func (r *reading) allGroups() string {
+	return "/api/v1/groups?" + url.Values{"limit": {strconv.Itoa(r.pageSize(maxPage))}}.Encode()
+}
+
+// tellGroups tells of the groups and, where wanted, reads the members.
+func (r *reading) tellGroups(ctx context.Context, groups *listing[wireGroup]) error {
 	p := inorder.New(ctx, r.width(), r.emit)
 	defer p.Close()
-	target := "/api/v1/groups?" + url.Values{"limit": {strconv.Itoa(r.pageSize(maxPage))}}.Encode()
-	for page, err := range pages(ctx, r.client, target, groupID) {
+	for page, err := range groups.pages {
 		if err != nil {
 			return rest.Wrap("list groups", identity.Ref{}, err)
 		}
@@ -31,15 +34,22 @@ func (r *reading) allGroups(ctx context.Context) error {
 	return p.Finish()
 }
 
-// appGroups lists the groups assigned to the app and, where wanted, reads their
-// members.
-func (r *reading) appGroups(ctx context.Context) error {
+// appGroups is the list of the groups assigned to the app, each with the group
+// itself.
+func (r *reading) appGroups() string {
+	query := url.Values{"limit": {strconv.Itoa(max(r.pageSize(maxPage), minAppGroupPage))}, "expand": {"group"}}
+	return r.appPath("groups") + "?" + query.Encode()
+}
+
+// tellAppGroups tells of the groups assigned to the app and, where wanted, reads
+// their members.
+func (r *reading) tellAppGroups(ctx context.Context, groups *listing[wireAppGroup]) error {
 	p := inorder.New(ctx, r.width(), r.emit)
 	defer p.Close()
 	var assigned []string
-	for page, err := range r.appGroupPages(ctx) {
+	for page, err := range groups.pages {
 		if err != nil {
-			return err
+			return r.appGroupsError(err)
 		}
 		for _, g := range page.items {
 			assigned = append(assigned, appGroupID(g))
@@ -54,25 +64,16 @@ func (r *reading) appGroups(ctx context.Context) error {
 	return p.Finish()
 }
 
-// appGroupPages yields the groups assigned to the app, each with the group
-// itself.
-func (r *reading) appGroupPages(ctx context.Context) iter.Seq2[page[wireAppGroup], error] {
-	query := url.Values{"limit": {strconv.Itoa(max(r.pageSize(maxPage), minAppGroupPage))}, "expand": {"group"}}
-	return func(yield func(page[wireAppGroup], error) bool) {
-		for p, err := range pages(ctx, r.client, r.appPath("groups")+"?"+query.Encode(), appGroupID) {
-			if !yield(p, rest.Wrap("list groups of app "+r.settings.App, identity.Ref{}, err)) {
-				return
-			}
-		}
-	}
+func (r *reading) appGroupsError(err error) error {
+	return rest.Wrap("list groups of app "+r.settings.App, identity.Ref{}, err)
 }
 
 // assignedGroups returns the ids of the groups assigned to the app.
 func (r *reading) assignedGroups(ctx context.Context) ([]string, error) {
 	var ids []string
-	for page, err := range r.appGroupPages(ctx) {
+	for page, err := range pages(ctx, r.client, r.appGroups(), appGroupID) {
 		if err != nil {
-			return nil, err
+			return nil, r.appGroupsError(err)
 		}
 		for _, g := range page.items {
 			ids = append(ids, appGroupID(g))

@@ -30,51 +30,98 @@ type page[T any] struct {
 	items []T
 }
 
+// listing is a list that has been asked for. One page waits for the caller, and the
+// next is asked for when that one is taken: memory does not grow with the length of
+// the list, however long the caller takes to come to it.
+type listing[T any] struct {
+	ctx    context.Context //nolint:containedctx // one list's, and ended with it
+	cancel context.CancelFunc
+	steps  chan step[T]
+	near   chan struct{} // closed when the first target has been answered to its end
+	busy   sync.WaitGroup
+}
+
+// step is one page of a listing, or why there is none.
+type step[T any] struct {
+	page page[T]
+	last bool // nothing follows it
+	err  error
+}
+
+// list asks for the first page of the first target, at once where when is nil, or
+// else when it is closed. Further targets are read after it, each from when the one
+// before has been answered to its end. Close must be called.
+func list[T any](ctx context.Context, c *client, id func(T) string, when <-chan struct{}, targets ...string) *listing[T] {
+	l := &listing[T]{steps: make(chan step[T]), near: make(chan struct{})}
+	l.ctx, l.cancel = context.WithCancel(ctx) //nolint:gosec // G118: close calls it
+	l.busy.Go(func() {
+		defer close(l.steps)
+		if when != nil {
+			select {
+			case <-when:
+			case <-l.ctx.Done():
+				return
+			}
+		}
+		l.read(c, id, targets)
+	})
+	return l
+}
+
+// read hands on page after page until there are no more, or one cannot be had, or
+// the list is closed.
+func (l *listing[T]) read(c *client, id func(T) string, targets []string) {
+	for i, target := range targets {
+		w := walk[T]{client: c, id: id, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
+		for next := target; next != ""; {
+			p, err := w.step(l.ctx, next)
+			next = p.next
+			if err == nil && next == "" && i == 0 {
+				close(l.near)
+			}
+			select {
+			case l.steps <- step[T]{p, next == "" && i == len(targets)-1, err}:
+			case <-l.ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}
+}
+
+// pages yields the pages, once. An error is the last thing it yields; without one
+// every target was seen to its end.
+func (l *listing[T]) pages(yield func(page[T], error) bool) {
+	for s := range l.steps {
+		if s.err != nil {
+			yield(page[T]{}, s.err)
+			return
+		}
+		if !yield(s.page, nil) || s.last {
+			return
+		}
+	}
+	// The context ended between two pages.
+	yield(page[T]{}, connectors.Errorf(connectors.Incomplete, "the listing was cut short: %w", context.Cause(l.ctx)))
+}
+
+// close ends the request in flight and returns when it has ended.
+func (l *listing[T]) close() {
+	l.cancel()
+	l.busy.Wait()
+}
+
 // pages yields the pages of the listing at target, following the links it is
-// given. It asks for the next page while the caller works on the last. An error
-// is the last thing it yields; without one the listing was seen to its end.
-// Stopping early ends the request in flight before it returns.
+// given. It asks for the next page while the caller works on the last. Errors are
+// as those of a listing. Stopping early ends the request in flight before it
+// returns.
 func pages[T any](ctx context.Context, c *client, target string, id func(T) string) iter.Seq2[page[T], error] {
 	return func(yield func(page[T], error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		var done sync.WaitGroup
-		defer done.Wait()
-		defer cancel()
-		type step struct {
-			page page[T]
-			err  error
-		}
-		steps := make(chan step)
-		done.Go(func() {
-			defer close(steps)
-			w := walk[T]{client: c, id: id, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
-			for next := target; next != ""; {
-				p, err := w.step(ctx, next)
-				select {
-				case steps <- step{p, err}:
-				case <-ctx.Done():
-					return
-				}
-				if err != nil {
-					return
-				}
-				next = p.next
-			}
-		})
-		for s := range steps {
-			if s.err != nil {
-				yield(page[T]{}, s.err)
-				return
-			}
-			if !yield(s.page, nil) {
-				return
-			}
-			if s.page.next == "" {
-				return
-			}
-		}
-		// The context ended between two pages.
-		yield(page[T]{}, connectors.Errorf(connectors.Incomplete, "the listing was cut short: %w", context.Cause(ctx)))
+		l := list(ctx, c, id, nil, target)
+		defer l.close()
+		l.pages(yield)
 	}
 }
 
@@ -107,6 +154,7 @@ func (w *walk[T]) step(ctx context.Context, target string) (page[T], error) {
 	if err := w.advance(items); err != nil {
 		return page[T]{}, connectors.Errorf(connectors.Incomplete, "GET %s: %w", pathOf(target), err)
 	}
+	a.body = nil // a page may wait for its turn
 	return page[T]{a, items}, nil
 }
 

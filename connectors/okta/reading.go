@@ -3,6 +3,7 @@ package okta
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -50,8 +51,26 @@ func (r *reading) run(ctx context.Context) error {
 	return r.everything(ctx)
 }
 
+// part is one kind's share of a full read. Its list is asked for before its turn, and
+// one page waits until the parts before it are told.
+type part struct {
+	kind identity.Kind
+	// tell emits what the list holds.
+	tell func() error
+	// near is closed when little is left to be read of the list.
+	near <-chan struct{}
+	// close ends the list's request in flight.
+	close func()
+}
+
 // everything reads the kinds wanted from first to last. What changes meanwhile is
-// told by a delta read that starts where this one does.
+// told by a delta read that starts where this one does. A kind is asked for when the
+// one before it is near its end: sooner would gain nothing, and leave a link to a
+// second page to grow old. What is told keeps the order of the kinds.
+//
+// The mark is asked for alone. Where the credential is refused, nothing else is
+// sent; and where others have used up the System Log, its refusal beside an answer
+// would teach the transport a pace for all requests that is far too slow.
 func (r *reading) everything(ctx context.Context) error {
 	at, why, err := r.mark(ctx)
 	if err != nil {
@@ -63,25 +82,24 @@ func (r *reading) everything(ctx context.Context) error {
 			Since: at.Unix(), Full: at.Unix(),
 		}
 	}
+	var parts []part
+	defer func() {
+		for _, p := range parts {
+			p.close()
+		}
+	}()
+	var near <-chan struct{}
 	for _, kind := range identity.Kinds() {
-		if !slices.Contains(r.query.Kinds, kind) {
-			continue
+		if r.wants(kind) {
+			p := r.ask(ctx, kind, near)
+			parts, near = append(parts, p), p.near
 		}
-		var err error
-		switch {
-		case kind == identity.User && r.settings.App == "":
-			err = r.allUsers(ctx)
-		case kind == identity.User:
-			err = r.appUsers(ctx)
-		case r.settings.App == "":
-			err = r.allGroups(ctx)
-		default:
-			err = r.appGroups(ctx)
-		}
-		if err != nil {
+	}
+	for _, p := range parts {
+		if err := p.tell(); err != nil {
 			return err
 		}
-		r.full = append(r.full, kind)
+		r.full = append(r.full, p.kind)
 	}
 	if r.next == nil {
 		return nil
@@ -97,6 +115,24 @@ func (r *reading) everything(ctx context.Context) error {
 	return nil
 }
 
+// ask asks for the first page of a kind, at once or when when is closed.
+func (r *reading) ask(ctx context.Context, kind identity.Kind, when <-chan struct{}) part {
+	switch {
+	case kind == identity.User && r.settings.App == "":
+		l := list(ctx, r.client, userID, when, r.allUsers()...)
+		return part{kind, func() error { return r.tellUsers(l) }, l.near, l.close}
+	case kind == identity.User:
+		l := list(ctx, r.client, appUserID, when, r.appUsers())
+		return part{kind, func() error { return r.tellAppUsers(ctx, l) }, l.near, l.close}
+	case r.settings.App == "":
+		l := list(ctx, r.client, groupID, when, r.allGroups())
+		return part{kind, func() error { return r.tellGroups(ctx, l) }, l.near, l.close}
+	default:
+		l := list(ctx, r.client, appGroupID, when, r.appGroups())
+		return part{kind, func() error { return r.tellAppGroups(ctx, l) }, l.near, l.close}
+	}
+}
+
 func (r *reading) checkpoint() (connectors.Checkpoint, error) {
 	end := connectors.Checkpoint{Full: r.full}
 	var err error
@@ -109,32 +145,40 @@ func (r *reading) checkpoint() (connectors.Checkpoint, error) {
 	return end, err
 }
 
-// allUsers lists the users that the plain list shows, then those it leaves out.
-// In this order a person deactivated meanwhile is seen at least once.
-func (r *reading) allUsers(ctx context.Context) error {
-	limit := strconv.Itoa(r.pageSize(maxPage))
-	for _, query := range []url.Values{
-		{"limit": {limit}},
-		{"limit": {limit}, "filter": {`status eq "DEPROVISIONED"`}},
-	} {
-		for p, err := range pages(ctx, r.client, "/api/v1/users?"+query.Encode(), userID) {
-			if err != nil {
-				return rest.Wrap("list users", identity.Ref{}, err)
-			}
-			for _, u := range p.items {
-				if err := r.emit(r.users.user(u, nil, p.date)); err != nil {
-					return err
-				}
+// allUsers are the lists of the users that the plain list shows and of those it
+// leaves out, to be read in this order, the second from when the first was answered
+// to its end: a person deactivated meanwhile is seen at least once. Read side by
+// side, somebody deactivated after the second list was answered, and before the
+// first came to them, would be in neither.
+func (r *reading) allUsers() []string {
+	plain := url.Values{"limit": {strconv.Itoa(r.pageSize(maxPage))}}
+	left := maps.Clone(plain)
+	left.Set("filter", `status eq "DEPROVISIONED"`)
+	return []string{"/api/v1/users?" + plain.Encode(), "/api/v1/users?" + left.Encode()}
+}
+
+func (r *reading) tellUsers(users *listing[wireUser]) error {
+	for p, err := range users.pages {
+		if err != nil {
+			return rest.Wrap("list users", identity.Ref{}, err)
+		}
+		for _, u := range p.items {
+			if err := r.emit(r.users.user(u, nil, p.date)); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// appUsers lists the users assigned to the app, however they came to be.
-func (r *reading) appUsers(ctx context.Context) error {
+// appUsers is the list of the users assigned to the app, however they came to be.
+func (r *reading) appUsers() string {
 	query := url.Values{"limit": {strconv.Itoa(r.pageSize(maxAppUserPage))}, "expand": {"user"}}
-	for p, err := range pages(ctx, r.client, r.appPath("users")+"?"+query.Encode(), appUserID) {
+	return r.appPath("users") + "?" + query.Encode()
+}
+
+func (r *reading) tellAppUsers(ctx context.Context, users *listing[wireAppUser]) error {
+	for p, err := range users.pages {
 		if err != nil {
 			return rest.Wrap("list users of app "+r.settings.App, identity.Ref{}, err)
 		}
