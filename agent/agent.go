@@ -96,6 +96,9 @@ type Cycle struct {
 	surveyed *survey
 	// bound is what the ledger remembers of the target.
 	bound ledger.Binding
+	// opened is when the target said what it can do; zero where that is only
+	// remembered.
+	opened time.Time
 	// unreadable are objects whose counterpart the target shows in a form
 	// nobody can read, and why.
 	unreadable map[identity.Ref]string
@@ -247,11 +250,11 @@ func (a *Agent) prepare(ctx context.Context, c *Cycle, o Options) error {
 		return err
 	}
 	survey, reading := a.survey(ctx, c, begin.from == "")
-	if err := survey.join(a, a.read(reading, c, begin)); err != nil {
+	if err := survey.join(ctx, a, c, a.read(reading, c, begin)); err != nil {
 		return err
 	}
 	if c.extent == selected {
-		err := a.compareDue(ctx, c, o)
+		err := a.prove(ctx, c, a.compareDue(ctx, c, o))
 		if !errors.Is(err, errTooNarrow) {
 			return err
 		}
@@ -278,7 +281,8 @@ func (a *Agent) openScratch(ctx context.Context, c *Cycle) error {
 func (a *Agent) restart(ctx context.Context, c *Cycle) error {
 	scratch := c.scratch
 	*c = Cycle{
-		agent: a, session: c.session, lease: c.lease, bound: c.bound, began: c.began, readFull: c.readFull, extent: whole,
+		agent: a, session: c.session, opened: c.opened, lease: c.lease, bound: c.bound, began: c.began,
+		readFull: c.readFull, extent: whole,
 	}
 	c.fresh()
 	if err := scratch.Close(); err != nil {

@@ -31,11 +31,11 @@ func (e *NotFoundError) Error() string {
 // wait for a full run: it claims its objects in the journal, and a run that has
 // planned for one of them leaves it to its next cycle.
 func (a *Agent) prepareOnly(ctx context.Context, c *Cycle, o Options) error {
-	if err := a.connect(ctx, c); err != nil {
-		return err
-	}
 	var err error
 	if c.bound, _, err = a.Ledger.Binding(ctx, a.Sync.Name); err != nil {
+		return err
+	}
+	if err := a.reconnect(ctx, c); err != nil {
 		return err
 	}
 	refs, err := a.fetch(ctx, o.Only)
@@ -51,7 +51,7 @@ func (a *Agent) prepareOnly(ctx context.Context, c *Cycle, o Options) error {
 			return err
 		}
 	}
-	return a.compare(ctx, c, o)
+	return a.prove(ctx, c, a.compare(ctx, c, o))
 }
 
 // fetch reads the selected objects at the source into the mirror and returns

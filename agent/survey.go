@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -38,7 +39,11 @@ func (a *Agent) survey(ctx context.Context, c *Cycle, everything bool) (*survey,
 	}
 	go func() {
 		defer close(s.ended)
-		if s.unopened = a.connect(looking, c); s.unopened != nil {
+		connect := a.reconnect
+		if everything {
+			connect = a.connect
+		}
+		if s.unopened = connect(looking, c); s.unopened != nil {
 			unreachable()
 			return
 		}
@@ -47,16 +52,6 @@ func (a *Agent) survey(ctx context.Context, c *Cycle, everything bool) (*survey,
 		}
 	}()
 	return s, reading
-}
-
-// connect opens the session of a cycle that has none.
-func (a *Agent) connect(ctx context.Context, c *Cycle) error {
-	if c.session != nil {
-		return nil
-	}
-	var err error
-	c.session, err = a.Target.Open(ctx)
-	return incomplete("connect to target "+a.Sync.Target.Name, err)
 }
 
 // list lists every kind that can be. After a failure that ends the cycle, the
@@ -73,19 +68,79 @@ func (s *survey) list(ctx context.Context, a *Agent, c *Cycle) {
 	}
 }
 
-// join waits for the end, once the source has been read or could not be. Where the
-// target is out of reach, that is what ended both.
-func (s *survey) join(a *Agent, read error) error {
+// join waits for the end, once the source has been read or could not be. Where both
+// sides failed by themselves, both are told of. A side that was only cut off has
+// nothing to tell, except that its credential is refused as well: whoever renews
+// the one is to hear of the other in the same run.
+func (s *survey) join(ctx context.Context, a *Agent, c *Cycle, read error) error {
 	if read != nil {
 		s.cancel()
 	}
 	s.follow(a)
 	s.cancel()
-	if s.unopened != nil && (read == nil || !errors.Is(s.unopened, context.Canceled)) {
-		return s.unopened
+	target := s.unopened
+	if read == nil {
+		return target
 	}
-	return read
+	switch {
+	case target == nil || cutOff(target):
+		target = nil
+		if refused(read) {
+			target = refusal(ctx, func(ctx context.Context) error { return a.proveTarget(ctx, c) })
+		}
+	case cutOff(read):
+		read = nil
+		if refused(target) {
+			read = refusal(ctx, a.proveSource)
+		}
+	}
+	if target != nil && read != nil {
+		return &BothError{Target: target, Source: read}
+	}
+	return cmp.Or(target, read)
 }
+
+// cutOff reports whether a side ended because it was told to.
+func cutOff(err error) bool { return errors.Is(err, context.Canceled) }
+
+// refused reports whether a side does not take its credential.
+func refused(err error) bool { return connectors.ClassOf(err) == connectors.Unauthorized }
+
+// refusal asks one side whether it refuses its credential, and returns how. The
+// run has failed already and waits for no other answer.
+func refusal(ctx context.Context, side func(context.Context) error) error {
+	const patience = 10 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := side(ctx); refused(err) {
+		return err
+	}
+	return nil
+}
+
+// proveSource makes sure that the source takes its credential.
+func (a *Agent) proveSource(ctx context.Context) error {
+	_, err := a.Source.Info(ctx)
+	return incomplete("read source "+a.Sync.Source.Name, err)
+}
+
+// proveTarget makes sure that the target takes its credential, without a question
+// where it has shown that already.
+func (a *Agent) proveTarget(ctx context.Context, c *Cycle) error {
+	if err := a.connect(ctx, c); err != nil {
+		return err
+	}
+	return a.prove(ctx, c, nil)
+}
+
+// BothError says that neither side could be read, each for a reason of its own.
+type BothError struct{ Target, Source error }
+
+// Error returns both reasons, on a line each.
+func (e *BothError) Error() string { return e.Target.Error() + "\n" + e.Source.Error() }
+
+// Unwrap returns both reasons.
+func (e *BothError) Unwrap() []error { return []error{e.Target, e.Source} }
 
 // follow shows how far the listing has come, until it ends.
 func (s *survey) follow(a *Agent) {

@@ -13,6 +13,10 @@ type Target interface {
 	// It fails with class Unauthorized when the credential is refused, and
 	// Unsupported when provisioning is not to be had there at all.
 	Open(ctx context.Context) (Session, error)
+	// Reopen returns a session that goes by what Facts of an earlier one said,
+	// and asks the application nothing: neither the facts nor the credential
+	// are proved. It is nil where the facts are of no use.
+	Reopen(ctx context.Context, facts []byte) Session
 }
 
 // Session reads and writes one target. It is safe for concurrent use; callers
@@ -22,6 +26,16 @@ type Session interface {
 	// the target. It does not change during a session, except that Members
 	// may turn Blind when the target is seen to hide members.
 	Profile() Profile
+
+	// Facts returns what the application said of itself when it was asked, for
+	// a Reopen of a target with the same address; nil where it did not say. It
+	// holds no secret.
+	Facts() []byte
+
+	// Prove makes sure that the application is there and the credential works:
+	// with a question, unless an answer in this session has shown it. It fails
+	// as Open does.
+	Prove(ctx context.Context) error
 
 	// List yields every object of the kind. A listing that cannot be proved
 	// complete (pages that do not advance, a total that disagrees) ends in

@@ -23,6 +23,8 @@ import (
 
 // target is an application whose next answers are scripted.
 type target struct {
+	connectors.Session // what the engine never calls
+
 	mu      sync.Mutex
 	profile connectors.Profile
 	objects map[string]identity.Entry // by target id

@@ -20,19 +20,24 @@ type Binding struct {
 	Users, Groups, Memberships int
 	// FullAt is the end of the last complete full cycle; zero before one.
 	FullAt time.Time
+	// Facts are what the target said of itself at FactsAt; empty: nothing.
+	Facts   []byte
+	FactsAt time.Time
 }
 
 // Bind replaces the binding of a sync.
 func (l *Ledger) Bind(ctx context.Context, b Binding) error {
 	return l.write(ctx, "bind sync "+b.Sync, func(t *tx) error {
 		_, err := t.exec(ctx, `
-			INSERT INTO binding (sync, target, url, config_hash, selection, members, users, groups, memberships, full_at)
-			VALUES (?,?,?,?,?,?,?,?,?,?)
+			INSERT INTO binding (sync, target, url, config_hash, selection, members, users, groups, memberships, full_at,
+			  facts, facts_at)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
 			ON CONFLICT (sync) DO UPDATE SET target = excluded.target, url = excluded.url, config_hash = excluded.config_hash,
 			  selection = excluded.selection, members = excluded.members, users = excluded.users, groups = excluded.groups,
-			  memberships = excluded.memberships, full_at = excluded.full_at`,
+			  memberships = excluded.memberships, full_at = excluded.full_at, facts = excluded.facts, facts_at = excluded.facts_at`,
 			b.Sync, b.Target, b.URL, b.ConfigHash, b.Selection, b.Members, b.Users, b.Groups, b.Memberships,
-			sql.NullInt64{Int64: millis(b.FullAt), Valid: !b.FullAt.IsZero()})
+			sql.NullInt64{Int64: millis(b.FullAt), Valid: !b.FullAt.IsZero()},
+			b.Facts, sql.NullInt64{Int64: millis(b.FactsAt), Valid: !b.FactsAt.IsZero()})
 		return err
 	})
 }
@@ -40,11 +45,12 @@ func (l *Ledger) Bind(ctx context.Context, b Binding) error {
 // Binding returns what a sync is bound to; false before its first cycle.
 func (l *Ledger) Binding(ctx context.Context, sync string) (Binding, bool, error) {
 	var b Binding
-	var full sql.NullInt64
+	var full, said sql.NullInt64
 	ok, err := found(l.db.QueryRowContext(ctx, `
-		SELECT sync, target, url, config_hash, selection, members, users, groups, memberships, full_at FROM binding WHERE sync = ?`,
-		sync).Scan(&b.Sync, &b.Target, &b.URL, &b.ConfigHash, &b.Selection, &b.Members, &b.Users, &b.Groups, &b.Memberships, &full))
-	b.FullAt = fromMillis(full.Int64)
+		SELECT sync, target, url, config_hash, selection, members, users, groups, memberships, full_at, facts, facts_at
+		FROM binding WHERE sync = ?`, sync).Scan(&b.Sync, &b.Target, &b.URL, &b.ConfigHash, &b.Selection, &b.Members,
+		&b.Users, &b.Groups, &b.Memberships, &full, &b.Facts, &said))
+	b.FullAt, b.FactsAt = fromMillis(full.Int64), fromMillis(said.Int64)
 	return b, ok, l.wrap(ctx, "read the binding of "+sync, err)
 }
 

@@ -161,6 +161,8 @@ type knowing struct {
 
 func (knowing) Open(context.Context) (connectors.Session, error) { return nil, nil }
 
+func (knowing) Reopen(context.Context, []byte) connectors.Session { return nil }
+
 func (k knowing) Credential(context.Context) (connectors.Credential, error) { return k.known() }
 
 func TestStaleAt(t *testing.T) {

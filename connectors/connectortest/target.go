@@ -162,6 +162,8 @@ func targetCases() []suiteCase[TargetSuite] {
 		{name: "throttled create", run: TargetSuite.throttledCreate},
 		{name: "refused credential", run: TargetSuite.refusedCredential},
 		{name: "expired credential", run: TargetSuite.expiredCredential},
+		{name: "reopened", run: TargetSuite.reopened},
+		{name: "reopened in vain", run: TargetSuite.reopenedInVain},
 		{name: "cancelled context", run: TargetSuite.cancelled},
 		{name: "parallel creates", run: TargetSuite.parallelCreates},
 	}

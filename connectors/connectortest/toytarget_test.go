@@ -26,6 +26,8 @@ type toyTarget struct {
 	limits connectors.Limits
 	defect string
 	blind  atomic.Bool
+	// answered says that the application has answered.
+	answered atomic.Bool
 }
 
 func (s *toyTarget) Open(ctx context.Context) (connectors.Session, error) {
@@ -34,6 +36,33 @@ func (s *toyTarget) Open(ctx context.Context) (connectors.Session, error) {
 	}
 	err := s.call(ctx, http.MethodGet, "/Users?start=0", nil, nil)
 	return s, err
+}
+
+func (s *toyTarget) Reopen(ctx context.Context, facts []byte) connectors.Session {
+	if string(facts) != toyFacts && s.defect != "takes any facts" {
+		return nil
+	}
+	if s.defect == "reopens by asking" {
+		_ = s.call(ctx, http.MethodGet, "/Users?start=0", nil, nil)
+	}
+	return &toyTarget{base: s.base, client: s.client, limits: s.limits, defect: s.defect}
+}
+
+const toyFacts = "a toy"
+
+func (s *toyTarget) Facts() []byte {
+	if s.defect == "keeps no facts" {
+		return nil
+	}
+	return []byte(toyFacts)
+}
+
+func (s *toyTarget) Prove(ctx context.Context) error {
+	if s.answered.Load() && s.defect != "proves again" {
+		return nil
+	}
+	_, err := s.Open(ctx)
+	return err
 }
 
 func (s *toyTarget) Profile() connectors.Profile {
@@ -293,6 +322,7 @@ func (s *toyTarget) call(ctx context.Context, method, path string, body, answer 
 		if response.StatusCode >= 400 {
 			return connectors.Errorf(s.class(response.StatusCode), "answered %d", response.StatusCode)
 		}
+		s.answered.Store(true)
 		if err == nil && answer != nil {
 			err = json.Unmarshal(text, answer)
 		}

@@ -31,7 +31,7 @@ func (w *walk) byCursor(ctx context.Context, emit emit) error {
 		case err != nil:
 			return fmt.Errorf("page %d: %w", n, err)
 		}
-		before := len(w.seen)
+		before := w.seen.len()
 		if err := emit(w.take(p)); err != nil {
 			return err
 		}
@@ -47,11 +47,11 @@ func (w *walk) byCursor(ctx context.Context, emit emit) error {
 			}
 			return nil
 		}
-		if stale++; len(w.seen) > before || restarted {
+		if stale++; w.seen.len() > before || restarted {
 			stale = 0
 		}
 		if p.next == cursor || stale >= idle {
-			return connectors.Errorf(connectors.Incomplete, "the cursor of %s does not advance after %d distinct objects", w.kind.Plural(), len(w.seen))
+			return connectors.Errorf(connectors.Incomplete, "the cursor of %s does not advance after %d distinct objects", w.kind.Plural(), w.seen.len())
 		}
 		if w.maxPages > 0 && n >= w.maxPages {
 			return connectors.Errorf(connectors.Unsupported, "the filter finds more than %d pages: it is ignored", n)

@@ -9,14 +9,14 @@ import (
 
 // describe puts the profile together from what is known about the product and
 // what discovery said.
-func (s *session) describe(address string, limits connectors.Limits) connectors.Profile {
+func (s *session) describe(address string, limits connectors.Limits) {
 	p := s.product
 	out := connectors.Profile{
 		Name:    p.Name,
 		Product: p.Product,
 		URL:     address,
-		Users:   s.facts.users.or(true),
-		Groups:  or(p.Groups, s.facts.groups.or(true)),
+		Users:   s.facts.Users.or(true),
+		Groups:  or(p.Groups, s.facts.Groups.or(true)),
 		Members: connectors.MembersReadable,
 
 		Active:       or(p.Active, true),
@@ -47,10 +47,10 @@ func (s *session) describe(address string, limits connectors.Limits) connectors.
 		out.ReplaceOnly = true
 	case patchWrites:
 	default:
-		out.ReplaceOnly = s.facts.patch == no
+		out.ReplaceOnly = s.facts.Patch == no
 	}
 	out.Notes = s.notes(out)
-	return out
+	s.profile = out
 }
 
 // notes says in words what a person should know before the first run.
@@ -83,6 +83,9 @@ func (s *session) notes(p connectors.Profile) []string {
 		if paths := p.Immutable[k]; len(paths) > 0 {
 			notes = append(notes, fmt.Sprintf("attributes of %s that stay as created: %v", k.Plural(), paths))
 		}
+	}
+	if s.passwordHint != "" {
+		notes = append(notes, s.passwordHint)
 	}
 	return notes
 }

@@ -18,20 +18,20 @@ import (
 // facts are what discovery and the first request say (RFC 7644, section 4).
 // All of it is advice, except that the credential works.
 type facts struct {
-	patch, etag flag
-	// maxResults is filter.maxResults; 0 is unknown.
-	maxResults int
-	pagination paginationFacts
-	product    string
-	groups     flag // the kind is among the ResourceTypes
-	users      flag
+	Patch      flag            `json:"patch"`
+	ETag       flag            `json:"etag"`
+	Pagination paginationFacts `json:"pagination"`
+	// Users and Groups say whether the kind is among the ResourceTypes.
+	Users  flag `json:"users"`
+	Groups flag `json:"groups"`
 }
 
 // paginationFacts is the pagination member RFC 9865, section 4, adds to the
 // ServiceProviderConfig.
 type paginationFacts struct {
-	index, cursor flag
-	maxPageSize   int
+	Index       flag `json:"index"`
+	Cursor      flag `json:"cursor"`
+	MaxPageSize int  `json:"max_page_size"`
 }
 
 // flag is yes, no, or not said.
@@ -58,30 +58,30 @@ func (f flag) or(otherwise bool) bool {
 // fails with class Unauthorized when the credential is refused, and Unsupported
 // when there is no SCIM service to be had.
 func (t *target) Open(ctx context.Context) (connectors.Session, error) {
+	s := t.session(ctx)
+	if err := s.discover(ctx); err != nil {
+		return nil, rest.Wrap("open target", identity.Ref{}, err)
+	}
+	s.describe(t.settings.address(), t.settings.Limits.merge(t.product))
+	return s, nil
+}
+
+// session returns one that knows nothing yet.
+func (t *target) session(ctx context.Context) *session {
 	log := t.rt.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &session{client: t.client, base: t.base, log: log, product: t.product, dialect: t.dialect}
-	hint := t.passwordHint(ctx)
-	if err := s.discover(ctx); err != nil {
-		if hint != "" && isClass(err, connectors.Unauthorized) {
-			err = fmt.Errorf("%w (%s)", err, hint)
-		}
-		return nil, rest.Wrap("open target", identity.Ref{}, err)
+	return &session{
+		client: t.client, base: t.base, log: log, product: t.product, dialect: t.dialect, passwordHint: t.passwordHint(ctx),
 	}
-	s.profile = s.describe(t.settings.address(), t.settings.Limits.merge(t.product))
-	if hint != "" {
-		s.profile.Notes = append(s.profile.Notes, hint)
-	}
-	return s, nil
 }
 
 // discover asks three questions at once. Only the third, one page of users, can
 // fail: discovery documents are often absent, and may be public, so that they
 // prove nothing about the credential.
 func (s *session) discover(ctx context.Context) error {
-	var config, types map[string]any
+	var config, types document
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		config = s.document(ctx, "ServiceProviderConfig")
@@ -91,83 +91,49 @@ func (s *session) discover(ctx context.Context) error {
 		types = s.document(ctx, "ResourceTypes")
 		return nil
 	})
-	group.Go(func() error { return s.proveCredential(ctx) })
+	group.Go(func() error { return s.prove(ctx) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	s.facts = readFacts(config, types)
+	s.facts = readFacts(config.is, types.is)
+	s.guessed = config.failed || types.failed
 	return nil
 }
 
-// document reads a discovery document; nil where it cannot be had.
-func (s *session) document(ctx context.Context, name string) map[string]any {
+// document is what a target says of itself.
+type document struct {
+	is map[string]any // nil where it cannot be had
+	// failed says that it may be had the next time.
+	failed bool
+}
+
+func (s *session) document(ctx context.Context, name string) document {
 	resp, err := s.send(ctx, http.MethodGet, s.at(name), nil, "")
 	if err == nil {
 		defer resp.Body.Close()
 		var object map[string]any
 		if object, err = readObject(resp, discoveryBytes); err == nil {
-			return object
+			return document{is: object}
 		}
 	}
 	s.log.Debug("discovery document not available", "document", name, "class", string(connectors.ClassOf(err)))
-	return nil
-}
-
-// proveCredential reads one user: the least request every target answers.
-func (s *session) proveCredential(ctx context.Context) error {
-	q := query{{"count", "1"}}
-	if s.product.Paging != cursorPaging {
-		q = query{{"startIndex", "1"}, {"count", "1"}}
-	}
-	resp, err := s.send(ctx, http.MethodGet, withQuery(s.at("Users"), q), nil, "")
-	if err == nil {
-		defer resp.Body.Close()
-		var page listPage
-		page, err = readPage(resp, identity.User, pageBytes)
-		s.learnTotals(page)
-		s.learned.ignoresCount.Store(page.count > 1)
-	}
-	switch connectors.ClassOf(err) {
-	case connectors.Unsupported:
-		edition := "it is not in this edition, or is not switched on"
-		if s.product.Name == "collate" {
-			edition = "SCIM is in Collate's managed edition only, where Collate switches it on; the open-source OpenMetadata does not have it"
-		}
-		return connectors.Errorf(connectors.Unsupported, "the target does not implement SCIM: %s: %w", edition, err)
-	case connectors.Missing:
-		return connectors.Errorf(connectors.Unsupported, "there is no SCIM service below the configured url; check its path: %w", err)
-	case connectors.Forbidden:
-		return connectors.Errorf(connectors.Unauthorized, "the credential may not read users; give it the right to provision: %w", err)
-	}
-	if err != nil {
-		return fmt.Errorf("read one user: %w", err)
-	}
-	return nil
+	return document{failed: !isClass(err, connectors.Missing, connectors.Unsupported, connectors.Forbidden)}
 }
 
 // readFacts reads the discovery documents; either may be nil.
 func readFacts(config, types map[string]any) facts {
-	f := facts{
-		patch: supported(config, "patch"),
-		etag:  supported(config, "etag"),
-	}
-	if filter, ok := lookup(config, "filter").(map[string]any); ok {
-		f.maxResults = smallNumber(lookup(filter, "maxResults"))
-	}
+	f := facts{Patch: supported(config, "patch"), ETag: supported(config, "etag")}
 	if p, ok := lookup(config, "pagination").(map[string]any); ok {
-		f.pagination = paginationFacts{
-			index: flagOf(lookup(p, "index")), cursor: flagOf(lookup(p, "cursor")),
-			maxPageSize: smallNumber(lookup(p, "maxPageSize")),
+		f.Pagination = paginationFacts{
+			Index: flagOf(lookup(p, "index")), Cursor: flagOf(lookup(p, "cursor")),
+			MaxPageSize: smallNumber(lookup(p, "maxPageSize")),
 		}
 	}
-	// Nothing in RFC 7643, section 5, names the product; documentationUri is
-	// the nearest a target says about itself.
-	f.product = text(config, "documentationUri")
 	list, ok := lookup(types, "Resources").([]any)
 	if !ok || len(list) == 0 {
 		return f
 	}
-	f.users, f.groups = no, no
+	f.Users, f.Groups = no, no
 	for _, item := range list {
 		object, ok := item.(map[string]any)
 		if !ok {
@@ -175,14 +141,14 @@ func readFacts(config, types map[string]any) facts {
 		}
 		switch strings.ToLower(strings.Trim(text(object, "endpoint"), "/")) {
 		case "users":
-			f.users = yes
+			f.Users = yes
 		case "groups":
-			f.groups = yes
+			f.Groups = yes
 		}
 	}
-	if f.users == no && f.groups == no {
+	if f.Users == no && f.Groups == no {
 		// Endpoints written in some other way say nothing.
-		f.users, f.groups = unsaid, unsaid
+		f.Users, f.Groups = unsaid, unsaid
 	}
 	return f
 }
@@ -217,11 +183,11 @@ func smallNumber(v any) int {
 // pagingMethod decides how listings are continued: the profile, then what is
 // advertised.
 func (s *session) pagingMethod() paging {
-	p := s.facts.pagination
+	p := s.facts.Pagination
 	switch {
 	case s.product.Paging != "":
 		return s.product.Paging
-	case p.cursor == yes && p.index != yes:
+	case p.Cursor == yes && p.Index != yes:
 		return cursorPaging
 	}
 	return indexPaging
@@ -230,7 +196,7 @@ func (s *session) pagingMethod() paging {
 // pageSize is the count to ask for.
 func (s *session) pageSize() int {
 	size := firstPositive(s.profile.Limits.PageSize, defaultPageSize)
-	if most := s.facts.pagination.maxPageSize; most > 0 {
+	if most := s.facts.Pagination.MaxPageSize; most > 0 {
 		size = min(size, most)
 	}
 	return size

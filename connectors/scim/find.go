@@ -167,6 +167,7 @@ func (s *session) read(ctx context.Context, k identity.Kind, id string, w connec
 		return identity.Entry{}, connectors.Errorf(connectors.Rejected,
 			"the target answered %s %s when asked for %s", k, sentence(e.TargetID), sentence(id))
 	}
+	s.learned.answered.Store(true)
 	e.Members = s.members(k, w, e.Members)
 	return e, nil
 }

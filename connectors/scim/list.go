@@ -2,8 +2,6 @@ package scim
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -77,10 +75,8 @@ type walk struct {
 
 	// began says that a first page was read.
 	began bool
-	// seen are digests of the ids yielded, 8 bytes each: a million objects have
-	// to fit beside everything else. That two of a million ids have one digest
-	// happens in one listing of some 40 million, and the total then tells.
-	seen       map[uint64]struct{}
+	// seen are the ids yielded. Should two have the same digest, the total tells.
+	seen       digests
 	total      int64 // the last totalResults; -1 unknown
 	shrunk     bool  // totalResults fell while paging: objects may have moved to pages already read
 	unreadable []string
@@ -94,7 +90,7 @@ func (s *session) newWalk(k identity.Kind, fixed query) *walk {
 			size = min(size, smaller)
 		}
 	}
-	return &walk{s: s, kind: k, fixed: fixed, size: size, seen: map[uint64]struct{}{}, total: -1}
+	return &walk{s: s, kind: k, fixed: fixed, size: size, total: -1}
 }
 
 // emit takes the new entries of a page.
@@ -132,7 +128,7 @@ const maxObjects = 5_000_000
 
 // bounded refuses a listing that goes on for ever.
 func (w *walk) bounded() error {
-	if len(w.seen) <= maxObjects {
+	if w.seen.len() <= maxObjects {
 		return nil
 	}
 	return connectors.Errorf(connectors.Incomplete, "the target lists more than %d %s: it may be making them up", maxObjects, w.kind.Plural())
@@ -148,29 +144,19 @@ func (w *walk) take(p listPage) []identity.Entry {
 	}
 	fresh := p.entries[:0]
 	for _, e := range p.entries {
-		if w.first(e.TargetID) {
+		if w.seen.add(e.TargetID) {
 			fresh = append(fresh, e)
 		}
 	}
 	const named = 5
 	for _, problem := range p.unreadable {
-		if w.first("\x00" + problem) {
+		if w.seen.add("\x00" + problem) {
 			if w.unread++; w.unread <= named {
 				w.unreadable = append(w.unreadable, problem)
 			}
 		}
 	}
 	return fresh
-}
-
-func (w *walk) first(id string) bool {
-	sum := sha256.Sum256([]byte(id))
-	key := binary.BigEndian.Uint64(sum[:])
-	if _, ok := w.seen[key]; ok {
-		return false
-	}
-	w.seen[key] = struct{}{}
-	return true
 }
 
 // learnTotals remembers that totalResults counts more than the page at hand.
@@ -182,9 +168,9 @@ func (s *session) learnTotals(p listPage) {
 
 // whole proves at the end of the pages that nothing is missing.
 func (w *walk) whole() error {
-	if w.total > int64(len(w.seen)) {
+	if w.total > int64(w.seen.len()) {
 		return connectors.Errorf(connectors.Incomplete,
-			"the listing of %s ended after %d distinct objects, the target counts %d", w.kind.Plural(), len(w.seen), w.total)
+			"the listing of %s ended after %d distinct objects, the target counts %d", w.kind.Plural(), w.seen.len(), w.total)
 	}
 	return nil
 }
@@ -215,7 +201,7 @@ func (w *walk) stuck(err error) error {
 	}
 	return connectors.Errorf(connectors.Incomplete,
 		"the target repeats the same page of %s (%d distinct objects seen): it ignores startIndex; raise limits.page_size above the number of %s, or ask its maker for a profile that says how it pages: %w",
-		w.kind.Plural(), len(w.seen), w.kind.Plural(), err)
+		w.kind.Plural(), w.seen.len(), w.kind.Plural(), err)
 }
 
 // indexPages walks the pages; a total that fell while paging means that objects
@@ -263,7 +249,7 @@ func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) er
 		if n == 1 {
 			head = p.head()
 		}
-		before := len(w.seen)
+		before := w.seen.len()
 		if err := emit(w.take(p)); err != nil {
 			return err
 		}
@@ -274,7 +260,7 @@ func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) er
 		// A page may begin with what the one before ended with, and a second
 		// pass sees what the first has seen: only the first page again, or
 		// several stale ones, tell that the pages do not advance.
-		if stale++; len(w.seen) > before {
+		if stale++; w.seen.len() > before {
 			stale = 0
 		}
 		if stale > 0 && p.count > 0 && (repeats || pass == 1 && stale >= idle) {
@@ -330,17 +316,17 @@ func (w *walk) slim(p listPage) {
 // that one more page is asked for.
 func (w *walk) enough(p listPage, next int64) bool {
 	short := p.count < w.size
-	if w.lookup && short && w.total <= int64(len(w.seen)) {
+	if w.lookup && short && w.total <= int64(w.seen.len()) {
 		return true
 	}
-	return w.total >= 0 && next > w.total && int64(len(w.seen)) >= w.total && w.s.learned.totalsHonest.Load()
+	return w.total >= 0 && next > w.total && int64(w.seen.len()) >= w.total && w.s.learned.totalsHonest.Load()
 }
 
 // repeated judges a page that brought nothing new: everything may be in already,
 // because the target does not page at all.
 func (w *walk) repeated(p listPage) error {
 	switch {
-	case w.total >= 0 && int64(len(w.seen)) < w.total:
+	case w.total >= 0 && int64(w.seen.len()) < w.total:
 		return errNoAdvance
 	case p.count > w.size: // count is ignored as well
 		return nil
@@ -401,7 +387,11 @@ func (w *walk) request(ctx context.Context, method string, q query, body any) (l
 	case w.kind == identity.Group:
 		limit = groupPageBytes
 	}
-	return readPage(resp, w.kind, limit)
+	page, err := readPage(resp, w.kind, limit)
+	if err == nil {
+		w.s.learned.answered.Store(true)
+	}
+	return page, err
 }
 
 // head is the id of the first entry: what tells two pages apart.

@@ -26,7 +26,7 @@ func (s *session) readRaw(ctx context.Context, k identity.Kind, id string) (map[
 		return nil, "", connectors.Errorf(connectors.Rejected, "the target answered the id %q when asked for %q", sentence(got), sentence(id))
 	}
 	version := ""
-	if s.facts.etag == yes {
+	if s.facts.ETag == yes {
 		version = resp.Header.Get("ETag")
 		if meta, ok := lookup(object, "meta").(map[string]any); ok && version == "" {
 			version = text(meta, "version")

@@ -23,7 +23,11 @@ type session struct {
 	product product
 	dialect dialect
 	facts   facts
+	// guessed says that discovery failed, so that facts may be wrong.
+	guessed bool
 	profile connectors.Profile
+	// passwordHint says what is wrong with a basic password; empty: nothing.
+	passwordHint string
 
 	learned learned
 }
@@ -31,7 +35,10 @@ type session struct {
 // learned is what the session finds out while it works. It lives as long as
 // the session; the agent keeps blindness in its binding.
 type learned struct {
-	blind atomic.Bool // a group was shown empty right after members were given
+	// answered says that the service has shown a user or a group, or a listing
+	// of them: it is there, and takes the credential.
+	answered atomic.Bool
+	blind    atomic.Bool // a group was shown empty right after members were given
 	// membersShown says that a group was seen with members: reading works.
 	membersShown atomic.Bool
 	// inLists says whether listings show members: unknown, yes or no.
