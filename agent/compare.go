@@ -34,7 +34,7 @@ type comparison struct {
 func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 	c.counts = newCounts()
 	if c.extent == selected {
-		if err := a.countPresent(ctx, c); err != nil {
+		if err := a.notePresent(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -97,14 +97,18 @@ func (a *Agent) compare(ctx context.Context, c *Cycle, o Options) error {
 	return a.finishPlan(ctx, c, o)
 }
 
-// countPresent counts what the source shows where not everything is compared.
-func (a *Agent) countPresent(ctx context.Context, c *Cycle) error {
-	counts, err := a.Ledger.Mirror(a.Sync.Source.Name).Counts(ctx)
-	if err != nil {
-		return err
-	}
+// notePresent notes what kinds the source shows where not everything is compared:
+// whether a read has emptied one is all that depends on how many there are.
+func (a *Agent) notePresent(ctx context.Context, c *Cycle) error {
 	for _, k := range a.kinds() {
-		c.counts.present[classOf(k)] = counts[k].Present + counts[k].Unreadable
+		shows, err := a.Ledger.Mirror(a.Sync.Source.Name).Shows(ctx, k)
+		if err != nil {
+			return err
+		}
+		c.counts.present[classOf(k)] = 0
+		if shows {
+			c.counts.present[classOf(k)] = 1
+		}
 	}
 	return nil
 }

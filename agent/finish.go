@@ -145,6 +145,18 @@ func (c *Cycle) summarize(ctx context.Context, p *plan.Plan) error {
 	return nil
 }
 
+// prune forgets what is older than the journal is kept. What is to be found only by
+// looking at everything waits for a cycle that does.
+func (c *Cycle) prune(ctx context.Context) error {
+	a := c.agent
+	forget := a.Ledger.Prune
+	if c.narrow() {
+		forget = a.Ledger.PruneJournal
+	}
+	_, err := forget(ctx, a.Now().Add(-a.Keep))
+	return err
+}
+
 // newID returns an identifier that sorts by time.
 func newID(now time.Time) string {
 	return fmt.Sprintf("%s-%06s", now.UTC().Format("20060102T150405"), strconv.FormatInt(now.UnixNano()%1e9, 36))

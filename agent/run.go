@@ -193,8 +193,7 @@ func (c *Cycle) end(ctx context.Context, r Result, failure error) error {
 	if c.partial() || a.Keep <= 0 {
 		return nil
 	}
-	_, err := a.Ledger.Prune(ctx, a.Now().Add(-a.Keep))
-	return err
+	return c.prune(ctx)
 }
 
 // proves reports whether the cycle has read the source and compared the target as
@@ -260,6 +259,9 @@ func (c *Cycle) binding(ctx context.Context, complete bool) error {
 	b.Sync, b.Target, b.URL = a.Sync.Name, a.Sync.Target.Name, a.Sync.Target.URL
 	if c.profile().Members == connectors.MembersBlind {
 		b.Members = string(connectors.MembersBlind)
+	}
+	if !c.opened.IsZero() {
+		b.Facts, b.FactsAt = c.session.Facts(), c.opened
 	}
 	if complete {
 		if !c.configHeld {

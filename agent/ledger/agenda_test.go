@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -48,16 +49,23 @@ func older(t *testing.T, path string, schema int64) {
 
 func TestUpgradeKeepsWhatWasThere(t *testing.T) {
 	t.Parallel()
-	for name, killed := range map[string]bool{"at once": false, "after it was killed": true} {
+	for name, from := range map[string]struct {
+		schema int64
+		killed bool
+	}{
+		"at once":             {schema: 1},
+		"after it was killed": {schema: 1, killed: true},
+		"from the last":       {schema: 4},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "scimsync.db")
-			older(t, path, 1)
+			older(t, path, from.schema)
 			_, err := OpenReadOnly(t.Context(), path)
-			if _, ok := errors.AsType[*OpenError](err); !ok || !strings.Contains(err.Error(), "older scimsync (schema 1") {
+			if _, ok := errors.AsType[*OpenError](err); !ok || !strings.Contains(err.Error(), fmt.Sprintf("older scimsync (schema %d", from.schema)) {
 				t.Errorf("for reading: %v", err)
 			}
-			if killed {
+			if from.killed {
 				killAt(t, path, "open", migrating+AfterWrite, nil)
 			}
 			l, err := Open(t.Context(), path)
@@ -82,6 +90,10 @@ func TestUpgradeKeepsWhatWasThere(t *testing.T) {
 				t.Error(err)
 			}
 			read(t, l.Mirror("src"), full("1"), small()...)
+			// The only run of a sync is kept, however old.
+			if got, err := l.PruneJournal(t.Context(), later()); err != nil || got != (Pruned{}) {
+				t.Errorf("pruned %+v, %v", got, err)
+			}
 		})
 	}
 }

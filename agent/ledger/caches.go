@@ -26,6 +26,8 @@ const (
 	// intake, and stagedOften after how many it looks at its caches again.
 	stagedSize  = 128
 	stagedOften = 50_000
+	// trimOften is after how many rows a workspace trims its caches.
+	trimOften = 25_000
 )
 
 // caches are how large the caches of a scratch connection are, in KiB.
@@ -47,6 +49,18 @@ func (c *caches) fit(ctx context.Context, conn *sql.Conn, spooled, mostTemp int)
 		return fmt.Errorf("caches: %w", err)
 	}
 	*c = want
+	return nil
+}
+
+// trim empties the caches of all connections. As SQLite is built here they share
+// their pages: one that is full takes the oldest page of any, another one that got
+// smaller thereby reads a page and, because all together have as many as they may,
+// gives it up at once (pcache1Unpin in SQLite's pcache1.c). Its cache is then of no
+// use, and stays so. Some thousand pages are read again.
+func trim(ctx context.Context, conn *sql.Conn) error {
+	if _, err := conn.ExecContext(ctx, "PRAGMA shrink_memory"); err != nil {
+		return fmt.Errorf("caches: %w", err)
+	}
 	return nil
 }
 

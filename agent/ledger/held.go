@@ -109,6 +109,13 @@ func (l *Ledger) Held(ctx context.Context, sync string) ([]Held, error) {
 	return out, l.wrap(ctx, "read held removals", err)
 }
 
+// Holding reports whether anything is held for a sync. It counts nothing.
+func (l *Ledger) Holding(ctx context.Context, sync string) (bool, error) {
+	var holding bool
+	err := l.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM held WHERE sync = ?)`, sync).Scan(&holding)
+	return holding, l.wrap(ctx, "read held removals", err)
+}
+
 // Decide records what a person said of the removals that were shown, and of
 // nothing that was held since: it returns how many of them are still held for
 // the same reason. Undecided takes a decision back.

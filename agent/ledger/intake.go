@@ -175,7 +175,9 @@ func (in *Intake) Discard() error {
 func (in *Intake) next() int64 {
 	in.ord++
 	if in.ord%stagedOften == 0 {
-		_ = in.fail(in.caches.fit(in.ctx, in.conn, int(in.ord*stagedSize>>10), mostIntake)) // the next call returns it
+		// The next call returns what failed.
+		_ = in.fail(in.caches.fit(in.ctx, in.conn, int(in.ord*stagedSize>>10), mostIntake))
+		_ = in.fail(trim(in.ctx, in.conn))
 	}
 	return in.ord
 }

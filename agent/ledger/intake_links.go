@@ -34,30 +34,34 @@ type groupRead struct {
 	gone  sql.NullInt64 // when the group was last said to be gone
 }
 
+// linksRead is what a read said about the members of every group that it named, and
+// looks at no other. ?1 is the source.
+const linksRead = `
+	SELECT u.grp, o.links_state, o.links_why, t.what,
+	  (SELECT max(k.ord) FROM temp.intake_link k WHERE k.grp = u.grp),
+	  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp), f.state, f.given, f.why,
+	  -- A group told twice: the later telling counts, unless it names nobody
+	  -- and only closes the group once more.
+	  COALESCE((SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.ord < f.ord AND (f.given = 1 OR EXISTS (
+	    SELECT 1 FROM temp.intake_link k WHERE k.grp = u.grp AND k.ord > e.ord AND k.ord < f.ord))), 0),
+	  w.ord, COALESCE((SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.ord < w.ord), 0),
+	  (SELECT max(s.ord) FROM temp.intake_object s WHERE s.kind = 'group' AND s.id = u.grp AND s.op = 'gone')
+	FROM (SELECT grp FROM temp.intake_close UNION SELECT grp FROM temp.intake_link
+	      UNION SELECT id FROM temp.intake_object WHERE kind = 'group') u
+	CROSS JOIN main.mirror_object o ON o.source = ?1 AND o.kind = 'group' AND o.id = u.grp AND o.state <> 'gone'
+	LEFT JOIN temp.intake_touched t ON t.kind = 'group' AND t.id = u.grp
+	-- Unchanged says nothing where another telling of the group says more.
+	LEFT JOIN temp.intake_close f ON f.grp = u.grp AND f.ord = COALESCE(
+	  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.state <> 'unchanged'),
+	  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp))
+	LEFT JOIN temp.intake_close w ON w.grp = u.grp AND w.ord = (
+	  SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.given = 1)
+	ORDER BY u.grp`
+
 // judgeLinks decides for every group of the read how its links follow. Only rows
 // that the loop does not write are open meanwhile.
 func (c *commit) judgeLinks(ctx context.Context) error {
-	rows, err := c.tx.query(ctx, `
-		SELECT u.grp, o.links_state, o.links_why, t.what,
-		  (SELECT max(k.ord) FROM temp.intake_link k WHERE k.grp = u.grp),
-		  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp), f.state, f.given, f.why,
-		  -- A group told twice: the later telling counts, unless it names nobody
-		  -- and only closes the group once more.
-		  COALESCE((SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.ord < f.ord AND (f.given = 1 OR EXISTS (
-		    SELECT 1 FROM temp.intake_link k WHERE k.grp = u.grp AND k.ord > e.ord AND k.ord < f.ord))), 0),
-		  w.ord, COALESCE((SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.ord < w.ord), 0),
-		  (SELECT max(s.ord) FROM temp.intake_object s WHERE s.kind = 'group' AND s.id = u.grp AND s.op = 'gone')
-		FROM (SELECT grp FROM temp.intake_close UNION SELECT grp FROM temp.intake_link
-		      UNION SELECT id FROM temp.intake_object WHERE kind = 'group') u
-		JOIN main.mirror_object o ON o.source = ? AND o.kind = 'group' AND o.id = u.grp AND o.state <> 'gone'
-		LEFT JOIN temp.intake_touched t ON t.kind = 'group' AND t.id = u.grp
-		-- Unchanged says nothing where another telling of the group says more.
-		LEFT JOIN temp.intake_close f ON f.grp = u.grp AND f.ord = COALESCE(
-		  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.state <> 'unchanged'),
-		  (SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp))
-		LEFT JOIN temp.intake_close w ON w.grp = u.grp AND w.ord = (
-		  SELECT max(e.ord) FROM temp.intake_close e WHERE e.grp = u.grp AND e.given = 1)
-		ORDER BY u.grp`, c.source())
+	rows, err := c.tx.query(ctx, linksRead, c.source())
 	if err != nil {
 		return err
 	}
@@ -126,6 +130,17 @@ func (c *commit) judge(g *groupRead) (string, LinksState, string) {
 	return linksKeep, LinksUnknown, g.reason.String
 }
 
+// linksKnown writes down what is known of the links of the groups that were judged.
+// ?1 is the source.
+const (
+	linksKnown = `UPDATE main.mirror_object SET links_state = v.state, links_why = v.why, links_version = ` + linksVersion + `
+		FROM temp.intake_verdict v WHERE main.mirror_object.source = ?1 AND main.mirror_object.kind = 'group'
+		  AND main.mirror_object.id IN (SELECT grp FROM temp.intake_verdict) AND main.mirror_object.id = v.grp
+		  AND (main.mirror_object.links_state <> v.state OR main.mirror_object.links_why <> v.why
+		    OR main.mirror_object.links_version <> ` + linksVersion + `)`
+	linksVersion = `CASE v.state WHEN 'complete' THEN main.mirror_object.version ELSE '' END`
+)
+
 // applyLinks carries the verdicts out for all groups at once. It first finds the
 // groups that change, so that the others, nearly all, cost no more than the
 // comparison. CROSS JOIN keeps SQLite from choosing another order than verdicts
@@ -137,7 +152,6 @@ func (c *commit) applyLinks(ctx context.Context) error {
 			SELECT 1 FROM main.mirror_link m WHERE m.source = ?1 AND m.group_id = k.grp
 			AND m.member_kind = k.member_kind AND m.member_id = k.member_id)`
 		touched = ` EXISTS (SELECT 1 FROM temp.intake_touched t WHERE t.kind = 'group' AND t.id = v.grp)`
-		version = `CASE v.state WHEN 'complete' THEN main.mirror_object.version ELSE '' END`
 	)
 	for _, query := range []string{
 		// A group changes when a link begins, or, since none does, when the
@@ -164,10 +178,7 @@ func (c *commit) applyLinks(ctx context.Context) error {
 			SELECT ?1, k.grp, k.member_kind, k.member_id FROM temp.intake_verdict v CROSS JOIN temp.intake_link k
 			WHERE k.grp = v.grp AND v.mode <> 'keep' AND k.op = '+' AND k.ord > v.start AND` + touched + `
 			ON CONFLICT DO NOTHING`,
-		`UPDATE main.mirror_object SET links_state = v.state, links_why = v.why, links_version = ` + version + `
-			FROM temp.intake_verdict v WHERE main.mirror_object.source = ?1 AND main.mirror_object.kind = 'group'
-			  AND main.mirror_object.id = v.grp AND (main.mirror_object.links_state <> v.state
-			  OR main.mirror_object.links_why <> v.why OR main.mirror_object.links_version <> ` + version + `)`,
+		linksKnown,
 	} {
 		if _, err := c.tx.exec(ctx, query, c.source()); err != nil {
 			return err

@@ -148,11 +148,11 @@ func TestReturnAndClassify(t *testing.T) {
 	if v.Objects[user("b")].Why != "gone" || v.Objects[user("a")].State != StatePresent {
 		t.Errorf("classified: %+v", v.Objects)
 	}
-	counts, err := m.Counts(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	for kind, want := range map[identity.Kind]bool{identity.User: true, identity.Group: false} {
+		if shows, err := m.Shows(t.Context(), kind); shows != want || err != nil {
+			t.Errorf("shows a %s: %t, %v", kind, shows, err)
+		}
 	}
-	same(t, "counts", counts, map[identity.Kind]Counts{identity.User: {Present: 1, Gone: 1}, identity.Group: {Gone: 1}})
 
 	// Another full read leaves the cause; a return clears it.
 	read(t, m, full("3"), small()[0])

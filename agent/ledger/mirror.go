@@ -230,37 +230,13 @@ func (l *Ledger) strings(ctx context.Context, query string, args ...any) ([]stri
 	return out, rows.Err()
 }
 
-// Counts says how many objects of a kind are in which state.
-type Counts struct{ Present, Unreadable, Gone int }
+const mirrorShows = `SELECT EXISTS (SELECT 1 FROM mirror_object WHERE source = ? AND kind = ? AND state <> ?)`
 
-// Counts returns what the mirror holds, by kind.
-func (m *Mirror) Counts(ctx context.Context) (map[identity.Kind]Counts, error) {
-	out := map[identity.Kind]Counts{}
-	rows, err := m.l.db.QueryContext(ctx,
-		`SELECT kind, state, count(*) FROM mirror_object WHERE source = ? GROUP BY kind, state`, m.source)
-	if err != nil {
-		return nil, m.l.wrap(ctx, "count the mirror of "+m.source, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var kind identity.Kind
-		var state State
-		var n int
-		if err := rows.Scan(&kind, &state, &n); err != nil {
-			return nil, m.l.wrap(ctx, "count the mirror of "+m.source, err)
-		}
-		c := out[kind]
-		switch state {
-		case StatePresent:
-			c.Present = n
-		case StateUnreadable:
-			c.Unreadable = n
-		case StateGone:
-			c.Gone = n
-		}
-		out[kind] = c
-	}
-	return out, m.l.wrap(ctx, "count the mirror of "+m.source, rows.Err())
+// Shows reports whether the source shows any object of the kind, readable or not.
+func (m *Mirror) Shows(ctx context.Context, kind identity.Kind) (bool, error) {
+	var shows bool
+	err := m.l.db.QueryRowContext(ctx, mirrorShows, m.source, kind, StateGone).Scan(&shows)
+	return shows, m.l.wrap(ctx, "look at the mirror of "+m.source, err)
 }
 
 // Unclassified returns the objects of the kind that are gone and nobody has

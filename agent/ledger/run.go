@@ -77,10 +77,15 @@ func (l *Ledger) LastRun(ctx context.Context, sync string) (Run, bool, error) {
 	return runs[0], true, nil
 }
 
+const runsOf = `SELECT ` + runColumns + ` FROM run WHERE sync = ? ORDER BY started DESC, id DESC LIMIT ?`
+
 // Runs returns up to limit runs of the sync, or of all syncs where it is empty,
 // newest first.
 func (l *Ledger) Runs(ctx context.Context, sync string, limit int) ([]Run, error) {
-	out, err := collect(ctx, l, scanRun, `SELECT `+runColumns+` FROM run
-		WHERE ?1 = '' OR sync = ?1 ORDER BY started DESC, id DESC LIMIT ?2`, sync, limit)
+	query, args := runsOf, []any{sync, limit}
+	if sync == "" {
+		query, args = `SELECT `+runColumns+` FROM run ORDER BY started DESC, id DESC LIMIT ?`, args[1:]
+	}
+	out, err := collect(ctx, l, scanRun, query, args...)
 	return out, l.wrap(ctx, "read runs", err)
 }

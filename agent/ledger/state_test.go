@@ -141,6 +141,9 @@ func TestHeld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if holding, err := l.Holding(t.Context(), "sync"); holding != (len(held) > 0) || err != nil {
+			t.Errorf("holding %t, %v with %d held", holding, err, len(held))
+		}
 		return held
 	}
 	keep := func(sync string, held ...Held) {
@@ -185,6 +188,7 @@ func TestHeld(t *testing.T) {
 	}
 	// Dissolved, then held again: what was shown then is not what is held now.
 	replace()
+	same(t, "dissolved", list(), []Held(nil))
 	replace(again)
 	if n, err := l.Decide(t.Context(), Rejected, later(), shown...); n != 0 || err != nil {
 		t.Errorf("%d decided, %v", n, err)

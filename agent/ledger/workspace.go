@@ -30,7 +30,16 @@ type Workspace struct {
 	successions int
 	// desires says that PutDesired was called.
 	desires bool
+	// enrolled is what PutAccount was given.
+	enrolled volume
+	// loading says that Load is running, unindexed that live objects have no
+	// index yet.
+	loading, unindexed bool
+	// indexed are the statements of index that were run.
+	indexed map[string]bool
 	caches  caches
+	// puts counts the rows put.
+	puts int
 }
 
 const workspaceSchema = `
@@ -46,12 +55,10 @@ CREATE TEMP TABLE desired_key (
   kind TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, source_id TEXT NOT NULL,
   PRIMARY KEY (kind, path, value, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE live (
-  kind TEXT NOT NULL, target_id TEXT NOT NULL, members_known INTEGER NOT NULL, entry BLOB NOT NULL,
-  PRIMARY KEY (kind, target_id));
+  kind TEXT NOT NULL, target_id TEXT NOT NULL, members_known INTEGER NOT NULL, entry BLOB NOT NULL);
 CREATE TEMP TABLE live_key (
   kind TEXT NOT NULL, path TEXT NOT NULL, value TEXT NOT NULL, target_id TEXT NOT NULL,
   PRIMARY KEY (kind, path, value, target_id)) WITHOUT ROWID;
-CREATE INDEX temp.live_key_target ON live_key (kind, target_id);
 CREATE TEMP TABLE live_member (
   group_id TEXT NOT NULL, member_id TEXT NOT NULL,
   PRIMARY KEY (group_id, member_id)) WITHOUT ROWID;
@@ -60,13 +67,20 @@ CREATE TEMP TABLE claim (
   PRIMARY KEY (kind, target_id)) WITHOUT ROWID;
 CREATE TEMP TABLE account (
   source_id TEXT PRIMARY KEY, target_id TEXT NOT NULL, name TEXT NOT NULL, active INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX temp.account_target ON account (target_id);
 CREATE TEMP TABLE team (
   source_id TEXT PRIMARY KEY, target_id TEXT NOT NULL, name TEXT NOT NULL,
   readable INTEGER NOT NULL, complete INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE want_member (
   group_id TEXT NOT NULL, user_id TEXT NOT NULL,
   PRIMARY KEY (group_id, user_id)) WITHOUT ROWID;
+-- Memberships that are wanting and too many, until they are steps. Joiners come
+-- span by span.
+CREATE TEMP TABLE joiner (
+  span INTEGER NOT NULL, group_id TEXT NOT NULL, user_id TEXT NOT NULL, target_id TEXT NOT NULL, name TEXT NOT NULL,
+  PRIMARY KEY (span, group_id, user_id)) WITHOUT ROWID;
+CREATE TEMP TABLE joiner_span (n INTEGER PRIMARY KEY);
+CREATE TEMP TABLE departed (
+  group_id TEXT NOT NULL, user_id TEXT NOT NULL, PRIMARY KEY (group_id, user_id)) WITHOUT ROWID;
 CREATE TEMP TABLE step (
   seq INTEGER PRIMARY KEY, wave INTEGER NOT NULL, level INTEGER NOT NULL,
   op TEXT NOT NULL, kind TEXT NOT NULL, source_id TEXT NOT NULL, target_id TEXT NOT NULL, name TEXT NOT NULL,
@@ -83,6 +97,7 @@ CREATE TEMP TABLE marked (
 CREATE TEMP TABLE linked (source_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE idled (
   user_id TEXT NOT NULL, group_id TEXT NOT NULL, PRIMARY KEY (user_id, group_id)) WITHOUT ROWID;
+CREATE TEMP TABLE idle_account (target_id TEXT PRIMARY KEY, source_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE awaited (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, wanted TEXT NOT NULL, PRIMARY KEY (kind, source_id, wanted)) WITHOUT ROWID;
 CREATE TEMP TABLE grace (
@@ -103,7 +118,7 @@ func (l *Ledger) NewWorkspace(ctx context.Context, sync, source, target string) 
 		conn.Close()
 		return nil, fmt.Errorf("scratch tables: %w", err)
 	}
-	return &Workspace{ledger: l, conn: conn, sync: sync, source: source, target: target, stmts: map[string]*sql.Stmt{}}, nil
+	return &Workspace{ledger: l, conn: conn, sync: sync, source: source, target: target, stmts: map[string]*sql.Stmt{}, indexed: map[string]bool{}}, nil
 }
 
 // Close drops everything in the workspace.
@@ -124,15 +139,38 @@ func (w *Workspace) Load(ctx context.Context, fill func() error) error {
 	if _, err := w.conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	if err := fill(); err != nil {
+	w.loading = true
+	defer func() { w.loading = false }()
+	err := fill()
+	if err == nil && w.unindexed {
+		err = w.indexLive(ctx)
+	}
+	if err != nil {
+		clear(w.indexed) // what was made in the transaction goes with it
 		_, rollback := w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		if rollback != nil {
 			return fmt.Errorf("%w (and rollback: %w)", err, rollback)
 		}
 		return err
 	}
-	_, err := w.conn.ExecContext(ctx, "COMMIT")
+	_, err = w.conn.ExecContext(ctx, "COMMIT")
 	return err
+}
+
+// settle makes room in the cache before there is much to look up: what was written in
+// a transaction stays in it, up to nine tenths of it, until the transaction ends. It
+// ends that of Load and begins another one, so that what was put before can no longer
+// be undone. Where all accounts fit into the cache, there is room enough.
+func (w *Workspace) settle(ctx context.Context) error {
+	if w.spanLength() == 0 {
+		return nil
+	}
+	if w.loading {
+		if _, err := w.conn.ExecContext(ctx, "COMMIT; BEGIN"); err != nil {
+			return err
+		}
+	}
+	return trim(ctx, w.conn)
 }
 
 // fit gives the workspace caches for what is known, in KiB. Before there is anything
@@ -166,6 +204,11 @@ func (w *Workspace) put(ctx context.Context, query string, args ...any) error {
 	ctx, err := brief(ctx)
 	if err != nil {
 		return err
+	}
+	if w.puts++; w.puts%trimOften == 0 {
+		if err := trim(ctx, w.conn); err != nil {
+			return err
+		}
 	}
 	return w.exec(ctx, query, args...)
 }
@@ -265,6 +308,13 @@ func (w *Workspace) putKeys(ctx context.Context, table string, kind identity.Kin
 
 // PutLive adds a target object with its keys and, for a group, its members.
 func (w *Workspace) PutLive(ctx context.Context, k identity.Kind, e identity.Entry, keys []Key) error {
+	if !w.indexed[liveIndex] {
+		if w.unindexed = w.loading; !w.loading {
+			if err := w.indexLive(ctx); err != nil {
+				return err
+			}
+		}
+	}
 	members := e.Members
 	entry, err := packEntry(e)
 	if err != nil {
@@ -308,6 +358,9 @@ func (w *Workspace) putLiveMembers(ctx context.Context, group string, members []
 
 // DropLive forgets a target object.
 func (w *Workspace) DropLive(ctx context.Context, k identity.Kind, targetID string) error {
+	if err := w.index(ctx, liveKeyIndex); err != nil {
+		return err
+	}
 	for _, query := range [...]string{
 		`DELETE FROM temp.live WHERE kind = ? AND target_id = ?`,
 		`DELETE FROM temp.live_key WHERE kind = ? AND target_id = ?`,

@@ -14,7 +14,7 @@ import (
 // The statements of FinishCycle. ?1 is the sync, ?2 the time.
 const (
 	// Only what is in step remembers the record it is in step with: a held
-	// removal must look the same to the next cycle.
+	// removal must look the same to the next cycle. Ends with within.
 	finishHashes = `UPDATE main.owned AS o SET record_hash = d.hash FROM temp.desired d
 		WHERE o.sync = ?1 AND d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'shielded' AND o.record_hash <> d.hash
 		AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = o.kind AND s.source_id = o.source_id
@@ -22,7 +22,7 @@ const (
 	// Only what was marked when the plan was made: what was marked since
 	// has not been looked at.
 	finishClean = `DELETE FROM main.dirty WHERE sync = ?1
-		AND EXISTS (SELECT 1 FROM temp.marked m WHERE m.kind = dirty.kind AND m.source_id = dirty.source_id AND m.mark = dirty.mark)
+		AND (kind, source_id, mark) IN (SELECT kind, source_id, mark FROM temp.marked)
 		AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = dirty.kind AND s.source_id = dirty.source_id
 		  AND s.outcome NOT IN ('applied', 'unverified'))
 		AND NOT EXISTS (SELECT 1 FROM temp.skipped k WHERE k.kind = dirty.kind AND k.source_id = dirty.source_id AND k.undecided = 1)`
@@ -40,9 +40,8 @@ const (
 		FROM temp.skipped k WHERE k.undecided = 1 AND k.source_id <> '' AND NOT EXISTS (
 		  SELECT 1 FROM temp.step s WHERE s.kind = k.kind AND s.source_id = k.source_id AND s.outcome NOT IN ('applied', 'unverified'))` + finishRetry
 	// Whoever is no longer leaving, or has left, starts a new grace period next
-	// time. ?2 is 0 where the plan was about everything.
+	// time. Ends with within.
 	finishGrace = `DELETE FROM main.leaving WHERE sync = ?1
-		AND (?2 = 0 OR EXISTS (SELECT 1 FROM temp.selected x WHERE x.kind = leaving.kind AND x.source_id = leaving.source_id))
 		AND (NOT EXISTS (SELECT 1 FROM temp.grace g WHERE g.kind = leaving.kind AND g.source_id = leaving.source_id)
 		  OR EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = leaving.kind AND s.source_id = leaving.source_id
 		    AND s.op IN ('deactivate', 'delete') AND s.outcome IN ('applied', 'unverified')))`
@@ -52,18 +51,31 @@ const (
 // objects it was about: which are in step with the source, and which are not and
 // when to look at them again. Mark must have been called before the plan was made.
 func (w *Workspace) FinishCycle(ctx context.Context, now time.Time) error {
-	return w.ledger.writeOn(ctx, w.conn, "finish cycle", func(t *tx) error {
-		for _, statement := range [...]struct {
-			text string
-			args []any
-		}{
-			{finishHashes, []any{w.sync}},
-			{finishClean, []any{w.sync}},
-			{finishDirty, []any{w.sync, now.UnixMilli(), firstRetry.Milliseconds(), lastRetry.Milliseconds()}},
-			{finishUndecided, []any{w.sync, now.UnixMilli(), firstRetry.Milliseconds(), lastRetry.Milliseconds()}},
-			{finishGrace, []any{w.sync, w.partial}},
-		} {
-			if _, err := t.exec(ctx, statement.text, statement.args...); err != nil {
+	return w.writeAll(ctx, "finish cycle", w.finishing(now))
+}
+
+func (w *Workspace) finishing(now time.Time) []statement {
+	retry := []any{w.sync, now.UnixMilli(), firstRetry.Milliseconds(), lastRetry.Milliseconds()}
+	return []statement{
+		{finishHashes + w.within("o"), []any{w.sync}},
+		{finishClean, []any{w.sync}},
+		{finishDirty, retry},
+		{finishUndecided, retry},
+		{finishGrace + w.within("leaving"), []any{w.sync}},
+	}
+}
+
+// statement is one statement of a write, and what it is given.
+type statement struct {
+	text string
+	args []any
+}
+
+// writeAll runs statements in one transaction, in which the scratch tables are seen.
+func (w *Workspace) writeAll(ctx context.Context, op string, statements []statement) error {
+	return w.ledger.writeOn(ctx, w.conn, op, func(t *tx) error {
+		for _, s := range statements {
+			if _, err := t.exec(ctx, s.text, s.args...); err != nil {
 				return err
 			}
 		}
@@ -99,9 +111,8 @@ func (w *Workspace) Unclassified(ctx context.Context, k identity.Kind) iter.Seq2
 	return batches(func(after string) ([]identity.Ref, string, error) {
 		ids, err := w.strings(ctx, `SELECT o.source_id FROM main.owned o
 			CROSS JOIN main.mirror_object m ON m.source = ? AND m.kind = o.kind AND m.id = o.source_id AND m.state = 'gone' AND m.why = ''
-			WHERE o.sync = ? AND o.kind = ? AND o.source_id > ?
-			  AND (? = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = o.kind AND s.source_id = o.source_id))
-			ORDER BY o.source_id LIMIT ?`, w.source, w.sync, k, after, w.partial, batch)
+			WHERE o.sync = ? AND o.kind = ? AND o.source_id > ?`+w.within("o")+`
+			ORDER BY o.source_id LIMIT ?`, w.source, w.sync, k, after, batch)
 		if err != nil || len(ids) == 0 {
 			return nil, "", err
 		}
@@ -130,11 +141,6 @@ func (w *Workspace) CountUnchanged(ctx context.Context, k identity.Kind) (int, e
 	return w.count(ctx, `SELECT count(*) FROM temp.desired d WHERE d.kind = ? AND d.state = 'in'
 		AND NOT EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = d.kind AND s.source_id = d.source_id)
 		AND NOT EXISTS (SELECT 1 FROM temp.skipped k WHERE k.kind = d.kind AND k.source_id = d.source_id)`, k)
-}
-
-// CountWantedAll counts the memberships that every team should have.
-func (w *Workspace) CountWantedAll(ctx context.Context) (int, error) {
-	return w.count(ctx, `SELECT count(*) FROM temp.want_member m JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1`)
 }
 
 // Step returns one step.

@@ -2,18 +2,17 @@ package ledger
 
 import (
 	"context"
+	"slices"
 
 	"github.com/scimsync/scimsync/identity"
 )
 
-// The statements of RememberIdle. ?1 is the sync; ?2 is 0 where the plan was
-// about everything, and for idleMembers the target.
+// The statements of RememberIdle. ?1 is the sync, ?2 the target.
 const (
 	// Whoever is owned and has no active account in this plan, or was not
-	// brought there, takes no part.
+	// brought there, takes no part. Ends with within.
 	idlePeople = `INSERT OR IGNORE INTO temp.idled SELECT o.source_id, '' FROM main.owned o
 		WHERE o.sync = ?1 AND o.kind = 'user'
-		  AND (?2 = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = 'user' AND s.source_id = o.source_id))
 		  AND (NOT EXISTS (SELECT 1 FROM temp.account a WHERE a.source_id = o.source_id AND a.active = 1)
 		    OR EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = 'user' AND s.source_id = o.source_id
 		      AND s.outcome NOT IN ('applied', 'unverified')))`
@@ -24,19 +23,34 @@ const (
 		WHERE t.readable = 1 AND t.complete = 1 AND t.target_id <> '' AND o.sync = ?1
 		  AND NOT EXISTS (SELECT 1 FROM temp.account a WHERE a.source_id = o.source_id AND a.active = 1)
 		  AND NOT EXISTS (SELECT 1 FROM temp.want_member m WHERE m.group_id = t.source_id AND m.user_id = o.source_id)`
-	// What was known before of the people and groups that were looked at.
-	idleForget = `DELETE FROM main.idle WHERE sync = ?1
-		AND NOT EXISTS (SELECT 1 FROM temp.idled i WHERE i.user_id = idle.user_id AND i.group_id = idle.group_id)
-		AND CASE group_id WHEN ''
-		  THEN user_id <> '' AND (?2 = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = 'user' AND s.source_id = idle.user_id))
-		  ELSE CASE ?2 WHEN 0 THEN NOT EXISTS (SELECT 1 FROM temp.team t WHERE t.source_id = idle.group_id AND (t.readable = 0 OR t.complete = 0))
-		    ELSE EXISTS (SELECT 1 FROM temp.team t WHERE t.source_id = idle.group_id AND t.readable = 1 AND t.complete = 1) END END`
+	// The same where the plan was about everything: who of ours takes no part is
+	// known then, and mostly few, while the owner of every member that the target
+	// has would be a page from the disk each.
+	idleAccounts = `INSERT OR IGNORE INTO temp.idle_account SELECT o.target_id, o.source_id FROM temp.idled i
+		CROSS JOIN main.owned o ON o.sync = ?1 AND o.kind = 'user' AND o.source_id = i.user_id
+		WHERE i.group_id = '' AND o.target = ?2
+		  AND NOT EXISTS (SELECT 1 FROM temp.account a WHERE a.source_id = o.source_id AND a.active = 1)`
+	idleMembersOfAll = `INSERT OR IGNORE INTO temp.idled SELECT x.source_id, t.source_id FROM temp.team t
+		CROSS JOIN temp.live_member l ON l.group_id = t.target_id
+		CROSS JOIN temp.idle_account x ON x.target_id = l.member_id
+		WHERE t.readable = 1 AND t.complete = 1 AND t.target_id <> ''
+		  AND NOT EXISTS (SELECT 1 FROM temp.want_member m WHERE m.group_id = t.source_id AND m.user_id = x.source_id)`
+	// What was known before of the people and groups that were looked at: of all
+	// but for the groups that could not be, of the selected people, and of the
+	// groups whose members were compared.
+	idleForgetAll = `DELETE FROM main.idle WHERE sync = ?1
+		AND CASE group_id WHEN '' THEN user_id <> ''
+		  ELSE NOT EXISTS (SELECT 1 FROM temp.team t WHERE t.source_id = idle.group_id AND (t.readable = 0 OR t.complete = 0)) END` + notIdled
+	idleForgetPeople = `DELETE FROM main.idle WHERE sync = ?1 AND group_id = ''
+		AND user_id IN (SELECT source_id FROM temp.selected WHERE kind = 'user' AND source_id <> '')` + notIdled
+	idleForgetTeams = `DELETE FROM main.idle WHERE sync = ?1
+		AND group_id IN (SELECT source_id FROM temp.team WHERE readable = 1 AND complete = 1 AND source_id <> '')` + notIdled
+	notIdled = ` AND NOT EXISTS (SELECT 1 FROM temp.idled i WHERE i.user_id = idle.user_id AND i.group_id = idle.group_id)`
 	idleKeep = `INSERT OR IGNORE INTO main.idle (sync, user_id, group_id) SELECT ?1, user_id, group_id FROM temp.idled`
 	// The row without a person.
-	idleKnown     = `INSERT OR IGNORE INTO main.idle (sync, user_id, group_id) VALUES (?1, '', '')`
+	idleKnown = `INSERT OR IGNORE INTO main.idle (sync, user_id, group_id) VALUES (?1, '', '')`
+	// Ends with within.
 	awaitedForget = `DELETE FROM main.awaiting WHERE sync = ?1
-		AND (?2 = 0 OR EXISTS (SELECT 1 FROM temp.desired d WHERE d.kind = awaiting.kind AND d.source_id = awaiting.source_id)
-		  OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = awaiting.kind AND s.source_id = awaiting.source_id))
 		AND NOT EXISTS (SELECT 1 FROM temp.awaited w
 		  WHERE w.kind = awaiting.kind AND w.source_id = awaiting.source_id AND w.wanted = awaiting.wanted)`
 	awaitedKeep = `INSERT OR IGNORE INTO main.awaiting (sync, kind, source_id, wanted)
@@ -47,28 +61,24 @@ const (
 // memberships, which of them the target still has in a group, and which objects
 // wait for somebody they name: a later cycle over a few objects asks for it.
 func (w *Workspace) RememberIdle(ctx context.Context) error {
-	return w.ledger.writeOn(ctx, w.conn, "remember who took no part", func(t *tx) error {
-		for _, statement := range [...]struct {
-			text string
-			args []any
-		}{
-			{idlePeople, []any{w.sync, w.partial}},
-			{idleMembers, []any{w.sync, w.target}},
-			{idleForget, []any{w.sync, w.partial}},
-			{idleKeep, []any{w.sync}},
-			{awaitedForget, []any{w.sync, w.partial}},
-			{awaitedKeep, []any{w.sync}},
-		} {
-			if _, err := t.exec(ctx, statement.text, statement.args...); err != nil {
-				return err
-			}
+	return w.writeAll(ctx, "remember who took no part", w.remembering())
+}
+
+func (w *Workspace) remembering() []statement {
+	ofSync := func(texts ...string) []statement {
+		out := make([]statement, len(texts))
+		for i, text := range texts {
+			out[i] = statement{text, []any{w.sync}}
 		}
-		if w.partial {
-			return nil
-		}
-		_, err := t.exec(ctx, idleKnown, w.sync)
-		return err
-	})
+		return out
+	}
+	people, ofTarget := ofSync(idlePeople+w.within("o")), []any{w.sync, w.target}
+	kept := ofSync(idleKeep, awaitedForget+w.within("awaiting"), awaitedKeep)
+	if w.partial {
+		return slices.Concat(people, []statement{{idleMembers, ofTarget}}, ofSync(idleForgetPeople, idleForgetTeams), kept)
+	}
+	members := []statement{{idleAccounts, ofTarget}, {idleMembersOfAll, nil}}
+	return slices.Concat(people, members, ofSync(idleForgetAll), kept, ofSync(idleKnown))
 }
 
 // ForgetIdle says that what RememberIdle has written down is not kept up any
@@ -98,11 +108,8 @@ func (w *Workspace) Await(ctx context.Context, ref identity.Ref, wanted string) 
 const (
 	// The people who take part from now on: who was not ours, who took no part
 	// when last looked at, and who is made or made active by this plan.
-	linkDirect = `INSERT OR IGNORE INTO temp.linked SELECT g.id FROM temp.account a
-		CROSS JOIN main.mirror_object g
-		CROSS JOIN main.mirror_link k ON k.source = g.source AND k.group_id = g.id AND k.member_kind = 'user' AND k.member_id = a.source_id
-		WHERE g.source = ?1 AND g.kind = 'group' AND g.state = 'present' AND a.active = 1 AND ` + returning
-	returning = `(NOT EXISTS (SELECT 1 FROM main.owned o WHERE o.sync = ?2 AND o.kind = 'user' AND o.source_id = a.source_id)
+	linkDirect = `WITH some(id) AS MATERIALIZED (SELECT a.source_id FROM temp.account a WHERE a.active = 1 AND ` + returning + `)` + linkSome
+	returning  = `(NOT EXISTS (SELECT 1 FROM main.owned o WHERE o.sync = ?2 AND o.kind = 'user' AND o.source_id = a.source_id)
 		  OR EXISTS (SELECT 1 FROM main.idle i WHERE i.sync = ?2 AND i.user_id = a.source_id)
 		  OR EXISTS (SELECT 1 FROM temp.step s WHERE s.kind = 'user' AND s.source_id = a.source_id AND s.op IN ('create', 'adopt', 'reactivate')))`
 	// Where the target still has them. An account may have had another holder.
@@ -111,10 +118,14 @@ const (
 		CROSS JOIN main.idle i ON i.sync = ?1 AND i.user_id = o.source_id AND i.group_id <> ''
 		CROSS JOIN main.mirror_object g ON g.source = ?3 AND g.kind = 'group' AND g.id = i.group_id AND g.state = 'present'
 		WHERE a.active = 1`
-	linkAll = `INSERT OR IGNORE INTO temp.linked SELECT g.id FROM temp.account a
-		CROSS JOIN main.mirror_object g
-		CROSS JOIN main.mirror_link k ON k.source = g.source AND k.group_id = g.id AND k.member_kind = 'user' AND k.member_id = a.source_id
-		WHERE g.source = ?1 AND g.kind = 'group' AND g.state = 'present'`
+	linkAll = `WITH some(id) AS MATERIALIZED (SELECT source_id FROM temp.account)` + linkSome
+	// No index leads from a person to his groups: it would cost every first read a
+	// fifth of its time. Where there is nobody, no group is looked at; else each is
+	// once, whoever is looked for, and its members are close together.
+	linkSome = ` INSERT OR IGNORE INTO temp.linked SELECT g.id FROM main.mirror_object g
+		WHERE EXISTS (SELECT 1 FROM some) AND g.source = ?1 AND g.kind = 'group' AND g.state = 'present'
+		  AND EXISTS (SELECT 1 FROM some p CROSS JOIN main.mirror_link k
+		    ON k.source = g.source AND k.group_id = g.id AND k.member_kind = 'user' AND k.member_id = p.id)`
 	linkSelected = `INSERT OR IGNORE INTO temp.linked SELECT source_id FROM temp.selected WHERE kind = 'group'`
 	// UNION, not UNION ALL: groups may contain each other.
 	linkAbove = `INSERT OR IGNORE INTO temp.linked

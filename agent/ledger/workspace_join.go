@@ -83,9 +83,8 @@ func (w *Workspace) Leavers(ctx context.Context, k identity.Kind) iter.Seq2[Join
 			LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
 			LEFT JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
 		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)
-			WHERE o.sync = ? AND o.kind = ? AND o.source_id > ? AND (d.state IS NULL OR d.state = 'out')
-			  AND (? = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = o.kind AND s.source_id = o.source_id))
-			ORDER BY o.source_id LIMIT ?`, w.sync, k, after, w.partial, batch)
+			WHERE o.sync = ? AND o.kind = ? AND o.source_id > ? AND (d.state IS NULL OR d.state = 'out')`+w.within("o")+`
+			ORDER BY o.source_id LIMIT ?`, w.sync, k, after, batch)
 		if err != nil {
 			return nil, "", err
 		}
@@ -193,7 +192,7 @@ func (w *Workspace) ClaimOwned(ctx context.Context, k identity.Kind) error {
 		CROSS JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id AND d.state <> 'out'
 		CROSS JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
 		WHERE o.sync = ? AND o.kind = ?
-		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)
+		  AND NOT EXISTS (SELECT 1 FROM temp.stranger z WHERE z.kind = o.kind AND z.source_id = o.source_id)`+w.within("o")+`
 		ORDER BY o.target_id`, w.sync, k)
 }
 
@@ -360,13 +359,23 @@ func (w *Workspace) contest(ctx context.Context, k identity.Kind) error {
 		k, w.target, w.sync); err != nil {
 		return err
 	}
-	return w.exec(ctx, `INSERT OR IGNORE INTO temp.contested
-		SELECT x.kind, x.source_id FROM temp.rivalled r
-		CROSS JOIN temp.live_key y ON y.kind = r.kind AND y.target_id = r.target_id
-		CROSS JOIN temp.desired_key x ON x.kind = y.kind AND x.path = y.path AND x.value = y.value
-		CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state = 'in'
-		WHERE r.kind = ?`, k)
+	n, err := w.count(ctx, `SELECT count(*) FROM temp.rivalled WHERE kind = ?`, k)
+	if err != nil || n == 0 {
+		return err
+	}
+	if err := w.index(ctx, liveKeyIndex); err != nil {
+		return err
+	}
+	return w.exec(ctx, contested, k)
 }
+
+// contested are those who match what is rivalled.
+const contested = `INSERT OR IGNORE INTO temp.contested
+	SELECT x.kind, x.source_id FROM temp.rivalled r
+	CROSS JOIN temp.live_key y ON y.kind = r.kind AND y.target_id = r.target_id
+	CROSS JOIN temp.desired_key x ON x.kind = y.kind AND x.path = y.path AND x.value = y.value
+	CROSS JOIN temp.desired d ON d.kind = x.kind AND d.source_id = x.source_id AND d.state = 'in'
+	WHERE r.kind = ?`
 
 func (w *Workspace) object(ctx context.Context, ref identity.Ref) (Joined, error) {
 	rows, err := w.objectBatch(ctx, ref.Kind, `d.source_id = ?`, ref.ID)

@@ -11,6 +11,7 @@ import (
 // PutAccount says that a user has, or gets by this plan, an account of ours.
 // TargetID is empty while it is still to be created.
 func (w *Workspace) PutAccount(ctx context.Context, userID, targetID, name string, active bool) error {
+	w.enrolled.add(len(userID) + len(targetID) + len(name) + accountRow)
 	return w.put(ctx, `INSERT OR REPLACE INTO temp.account VALUES (?,?,?,?)`, userID, targetID, name, active)
 }
 
@@ -79,27 +80,137 @@ type TeamMember struct {
 	Member identity.Member
 }
 
-// Joiners yields the memberships that the target lacks, by group and user. Only
-// active accounts take part: reactivation asserts the rest.
-func (w *Workspace) Joiners(ctx context.Context) iter.Seq2[TeamMember, error] {
-	return w.teamMembers(ctx, `(readable = 1 OR target_id = '')`, `
-		SELECT a.source_id, a.target_id, a.name FROM temp.want_member m
+const (
+	mayJoin = `(team.readable = 1 OR team.target_id = '')`
+	joiners = `SELECT a.source_id, a.target_id, a.name FROM temp.want_member m
 		CROSS JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1
 		WHERE m.group_id = ?1 AND m.user_id > ?3 AND NOT EXISTS (SELECT 1 FROM temp.live_member l
 		  WHERE ?2 <> '' AND a.target_id <> '' AND l.group_id = ?2 AND l.member_id = a.target_id)
-		ORDER BY m.user_id LIMIT ?4`)
+		ORDER BY m.user_id LIMIT ?4`
+
+	// Where there are several spans: the same of all teams, one span after the
+	// other, and then of one team again. Spans are in the order of users.
+	findJoiners = `INSERT INTO temp.joiner SELECT ?3, team.source_id, a.source_id, a.target_id, a.name FROM temp.team
+		CROSS JOIN temp.want_member m ON m.group_id = team.source_id AND` + wantedInSpan + `
+		CROSS JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1
+		WHERE team.source_id > ?4 AND team.source_id <= COALESCE(?5, x'')
+		  AND ` + mayJoin + ` AND NOT EXISTS (SELECT 1 FROM temp.live_member l
+		  WHERE team.target_id <> '' AND a.target_id <> '' AND l.group_id = team.target_id AND l.member_id = a.target_id)`
+	hasJoiners = `EXISTS (SELECT 1 FROM temp.joiner_span s CROSS JOIN temp.joiner j ON j.span = s.n AND j.group_id = team.source_id)`
+	joinersOf  = `SELECT j.user_id, j.target_id, j.name FROM temp.joiner_span s
+		CROSS JOIN temp.joiner j ON j.span = s.n AND j.group_id = ?1 AND j.user_id > ?3
+		ORDER BY s.n, j.user_id LIMIT ?4`
+
+	// Who stands in which span of target ids says nothing of the order.
+	findDeparted = `INSERT INTO temp.departed SELECT t.source_id, a.source_id FROM temp.team t
+		CROSS JOIN temp.live_member l ON l.group_id = t.target_id AND` + liveInSpan + `
+		CROSS JOIN temp.account a ON a.target_id = l.member_id AND a.active = 1
+		WHERE t.readable = 1 AND t.complete = 1 AND t.target_id <> ''
+		  AND NOT EXISTS (SELECT 1 FROM temp.want_member m WHERE m.group_id = t.source_id AND m.user_id = a.source_id)`
+	hasDeparted = `EXISTS (SELECT 1 FROM temp.departed d WHERE d.group_id = team.source_id)`
+	departedOf  = `SELECT a.source_id, a.target_id, a.name FROM temp.departed d
+		CROSS JOIN temp.account a ON a.source_id = d.user_id
+		WHERE d.group_id = ?1 AND d.user_id > ?3 ORDER BY d.user_id LIMIT ?4`
+)
+
+// Joiners yields the memberships that the target lacks, by group and user. Only
+// active accounts take part: reactivation asserts the rest.
+func (w *Workspace) Joiners(ctx context.Context) iter.Seq2[TeamMember, error] {
+	return func(yield func(TeamMember, error) bool) {
+		spans, err := w.sourceSpans(ctx)
+		if err == nil {
+			err = w.settle(ctx)
+		}
+		if err == nil && len(spans) == 1 {
+			w.teamMembers(ctx, mayJoin, joiners)(yield)
+			return
+		}
+		if err == nil {
+			err = w.findJoiners(ctx, spans)
+		}
+		if err != nil {
+			yield(TeamMember{}, err)
+			return
+		}
+		w.teamMembers(ctx, hasJoiners, joinersOf)(yield)
+	}
+}
+
+// findJoiners fills temp.joiner, for a few teams at a time: what was found is written
+// to disk before it takes the room of the accounts.
+func (w *Workspace) findJoiners(ctx context.Context, spans []span) error {
+	for _, query := range [...]string{`DELETE FROM temp.joiner`, `DELETE FROM temp.joiner_span`} {
+		if err := w.exec(ctx, query); err != nil {
+			return err
+		}
+	}
+	teams, err := w.divide(ctx, `SELECT source_id FROM temp.team WHERE source_id > ? ORDER BY source_id LIMIT 1 OFFSET ?`, fewTeams)
+	if err != nil {
+		return err
+	}
+	stmt, err := w.prepared(ctx, findJoiners)
+	if err != nil {
+		return err
+	}
+	found := 0
+	for n, users := range spans {
+		if err := w.exec(ctx, `INSERT INTO temp.joiner_span VALUES (?)`, n); err != nil {
+			return err
+		}
+		if err := w.settle(ctx); err != nil {
+			return err
+		}
+		for _, few := range teams {
+			result, err := stmt.ExecContext(ctx, users.low, users.high, n, few.low, few.high)
+			if err != nil {
+				return err
+			}
+			more, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			if found += int(more); found < w.spanLength()/unsettledShare {
+				continue
+			}
+			if err := w.settle(ctx); err != nil {
+				return err
+			}
+			found = 0
+		}
+	}
+	return nil
 }
 
 // Departed yields the memberships of ours that the source no longer has, by
 // group and user: only where the group's members are completely known on both
 // sides, and never of people who are inactive, leaving or shielded.
 func (w *Workspace) Departed(ctx context.Context) iter.Seq2[TeamMember, error] {
-	return w.teamMembers(ctx, `readable = 1 AND complete = 1 AND target_id <> ''`, `
-		SELECT a.source_id, a.target_id, a.name FROM temp.live_member l
-		CROSS JOIN temp.account a ON a.target_id = l.member_id AND a.active = 1
-		WHERE l.group_id = ?2 AND a.source_id > ?3
-		  AND NOT EXISTS (SELECT 1 FROM temp.want_member m WHERE m.group_id = ?1 AND m.user_id = a.source_id)
-		ORDER BY a.source_id LIMIT ?4`)
+	return func(yield func(TeamMember, error) bool) {
+		if err := w.findDeparted(ctx); err != nil {
+			yield(TeamMember{}, err)
+			return
+		}
+		w.teamMembers(ctx, hasDeparted, departedOf)(yield)
+	}
+}
+
+func (w *Workspace) findDeparted(ctx context.Context) error {
+	spans, err := w.targetSpans(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.exec(ctx, `DELETE FROM temp.departed`); err != nil {
+		return err
+	}
+	for _, s := range spans {
+		if err := w.settle(ctx); err != nil {
+			return err
+		}
+		if err := w.exec(ctx, findDeparted, s.low, s.high); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // teamMembers runs a query for every team that qualifies. It is given the team's
@@ -169,9 +280,24 @@ func (w *Workspace) CountWanted(ctx context.Context, groupID string) (int, error
 
 // CountMemberships returns how many memberships of ours the target holds.
 func (w *Workspace) CountMemberships(ctx context.Context) (int, error) {
-	return w.count(ctx, `SELECT count(*) FROM temp.team t
-		CROSS JOIN temp.live_member l ON l.group_id = t.target_id
+	spans, err := w.targetSpans(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return w.countSpans(ctx, spans, `SELECT count(*) FROM temp.team t
+		CROSS JOIN temp.live_member l ON l.group_id = t.target_id AND`+liveInSpan+`
 		CROSS JOIN temp.account a ON a.target_id = l.member_id`)
+}
+
+// CountWantedAll counts the memberships that every team should have.
+func (w *Workspace) CountWantedAll(ctx context.Context) (int, error) {
+	spans, err := w.sourceSpans(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return w.countSpans(ctx, spans, `SELECT count(*) FROM temp.team t
+		CROSS JOIN temp.want_member m ON m.group_id = t.source_id AND`+wantedInSpan+`
+		CROSS JOIN temp.account a ON a.source_id = m.user_id AND a.active = 1`)
 }
 
 // Nests reports whether a user would be a member of a group if the members of the

@@ -13,8 +13,8 @@ import (
 // large are the tables that grow with the directory. SQLite knows nothing of the
 // sizes of temporary tables, so that its plans are the same for few rows and many.
 var large = []string{
-	"desired", "desired_key", "live", "live_key", "live_member", "account", "team", "want_member", "step", "claim",
-	"idle", "idled", "awaiting", "awaited", "linked", "selected", "marked", "leaving", "held",
+	"desired", "desired_key", "live", "live_key", "live_member", "account", "team", "want_member", "joiner", "departed", "step", "claim",
+	"idle", "idled", "idle_account", "awaiting", "awaited", "linked", "selected", "marked", "leaving", "held",
 	"recognized", "forgotten", "reappeared", "rivalled", "contested", "succession", "held_now", "nested",
 	"owned", "dirty", "mirror_object", "mirror_link", "assumed_member",
 }
@@ -123,6 +123,8 @@ func TestQueryPlans(t *testing.T) {
 			drain(r.WantMembers(ctx, true))
 			r.joiners()
 			r.departed()
+			r.spanning(1)
+			r.joiners()
 			_, err = r.CountMemberships(ctx)
 			drain(err)
 			_, err = r.CountUnchanged(ctx, identity.User)
@@ -134,13 +136,7 @@ func TestQueryPlans(t *testing.T) {
 			_, err = r.Places(ctx)
 			drain(err)
 			collected(t, r.Steps(ctx), func(plan.Step) string { return "" })
-			for _, statement := range []string{
-				finishHashes, finishClean, finishDirty, finishUndecided, finishGrace, assumeWritten, markPlanned,
-				idlePeople, idleMembers, idleForget, idleKeep, awaitedForget, awaitedKeep, heldKeep, heldDrop,
-			} {
-				_, err := r.prepared(ctx, statement)
-				drain(err)
-			}
+			r.written(assumeWritten, markPlanned, markedOfAll, markedOfSteps, heldKeep, heldDrop, contested)
 		}},
 		{"selected", false, func() {
 			drain(r.SelectDue(ctx, noon()))
@@ -168,8 +164,7 @@ func TestQueryPlans(t *testing.T) {
 			drain(r.EnrolUnlike(ctx))
 			_, err = r.Unlike(ctx)
 			drain(err)
-			_, err = r.prepared(ctx, mendable)
-			drain(err)
+			r.written(mendable)
 		}},
 	} {
 		c.run()
@@ -187,6 +182,19 @@ func TestQueryPlans(t *testing.T) {
 		if seen == 0 {
 			t.Errorf("%s: no statement was seen", c.name)
 		}
+	}
+}
+
+// written prepares the statements that finish a cycle, and others that are run in a
+// write.
+func (r room) written(others ...string) {
+	r.t.Helper()
+	for _, s := range slices.Concat(r.finishing(noon()), r.remembering()) {
+		others = append(others, s.text)
+	}
+	for _, text := range others {
+		_, err := r.prepared(r.t.Context(), text)
+		must(r.t, err)
 	}
 }
 
@@ -241,17 +249,7 @@ func TestQueryPlanDefects(t *testing.T) {
 // every row, or at all where the query is about one object.
 func walks(t *testing.T, r room, query string, one bool) []string {
 	t.Helper()
-	args := make([]any, 0, 8)
-	for range strings.Count(query, "?") {
-		args = append(args, "")
-	}
-	if strings.Contains(query, "?1") {
-		args = args[:0]
-		for i := 1; strings.Contains(query, fmt.Sprintf("?%d", i)); i++ {
-			args = append(args, "")
-		}
-	}
-	rows, err := r.conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	rows, err := r.conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, placed(query)...)
 	must(t, err)
 	defer rows.Close()
 	var problems []string
@@ -279,21 +277,35 @@ func walks(t *testing.T, r room, query string, one bool) []string {
 	return problems
 }
 
+// placed returns a value for every parameter of a query.
+func placed(query string) []any {
+	n := strings.Count(query, "?")
+	if strings.Contains(query, "?1") {
+		for n = 0; strings.Contains(query, fmt.Sprintf("?%d", n+1)); n++ {
+		}
+	}
+	return slices.Repeat([]any{""}, n)
+}
+
 // grows reports whether a name in a query plan, which may be an alias, is one of
 // a large table.
 func grows(query, name string) bool {
+	return slices.ContainsFunc(large, func(table string) bool { return means(query, name, table) })
+}
+
+// means reports whether a name in the plan of a query is that of a table, or an alias
+// that the query has for it.
+func means(query, name, table string) bool {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "temp."), "main.")
-	return slices.ContainsFunc(large, func(table string) bool {
-		if name == table {
-			return true
-		}
-		for _, word := range []string{" ", " AS "} {
-			for _, schema := range []string{"temp.", "main."} {
-				if strings.Contains(query+" ", schema+table+word+name+" ") || strings.Contains(query, schema+table+word+name+"\n") {
-					return true
-				}
+	if name == table {
+		return true
+	}
+	for _, word := range []string{" ", " AS "} {
+		for _, schema := range []string{"temp.", "main.", " "} {
+			if strings.Contains(query+" ", schema+table+word+name+" ") || strings.Contains(query, schema+table+word+name+"\n") {
+				return true
 			}
 		}
-		return false
-	})
+	}
+	return false
 }

@@ -17,25 +17,36 @@ func (w *Workspace) Select(ctx context.Context, ref identity.Ref) error {
 	return w.exec(ctx, `INSERT OR IGNORE INTO temp.selected VALUES (?, ?)`, ref.Kind, ref.ID)
 }
 
+// within ends a statement about the rows of a table that name an object by kind and
+// source id: where the plan is about selected objects, it is about theirs. These are
+// few and looked up one by one; the table may be as large as the directory.
+func (w *Workspace) within(table string) string {
+	if !w.partial {
+		return ""
+	}
+	return ` AND (` + table + `.kind, ` + table + `.source_id) IN (SELECT kind, source_id FROM temp.selected)`
+}
+
 // SelectDue restricts the plan to the objects that are not in step and whose next
 // try is not after now.
 func (w *Workspace) SelectDue(ctx context.Context, now time.Time) error {
 	w.partial = true
-	return w.exec(ctx, `INSERT OR IGNORE INTO temp.selected
-		SELECT kind, source_id FROM main.dirty WHERE sync = ? AND next_try <= ?`, w.sync, millis(now))
+	return w.exec(ctx, selectDue, w.sync, millis(now))
 }
+
+const selectDue = `INSERT OR IGNORE INTO temp.selected SELECT kind, source_id FROM main.dirty WHERE sync = ? AND next_try <= ?`
 
 // SelectLeaving adds what is owned of the kind and has been leaving since before
 // a time, but for what waits for its next try.
 func (w *Workspace) SelectLeaving(ctx context.Context, k identity.Kind, before, now time.Time) error {
 	w.partial = true
-	return w.exec(ctx, `INSERT OR IGNORE INTO temp.selected
-		SELECT l.kind, l.source_id FROM main.leaving l
-		CROSS JOIN main.owned o ON o.sync = l.sync AND o.kind = l.kind AND o.source_id = l.source_id
-		WHERE l.sync = ?1 AND l.kind = ?2 AND l.since <= ?3
-		  AND NOT EXISTS (SELECT 1 FROM main.dirty d WHERE d.sync = ?1 AND d.kind = l.kind AND d.source_id = l.source_id AND d.next_try > ?4)`,
-		w.sync, k, millis(before), millis(now))
+	return w.exec(ctx, selectLeaving, w.sync, k, millis(before), millis(now))
 }
+
+const selectLeaving = `INSERT OR IGNORE INTO temp.selected SELECT l.kind, l.source_id FROM main.leaving l
+	CROSS JOIN main.owned o ON o.sync = l.sync AND o.kind = l.kind AND o.source_id = l.source_id
+	WHERE l.sync = ?1 AND l.kind = ?2 AND l.since <= ?3
+	  AND NOT EXISTS (SELECT 1 FROM main.dirty d WHERE d.sync = ?1 AND d.kind = l.kind AND d.source_id = l.source_id AND d.next_try > ?4)`
 
 // SelectAwaiting adds the objects that name, in an attribute, a selected one that
 // is not owned yet, or not under its present name: by its source id, or by what it
@@ -73,9 +84,7 @@ func (w *Workspace) SelectOwners(ctx context.Context, k identity.Kind) (int, err
 // anew meanwhile stays. It may be called again for objects that were added.
 func (w *Workspace) Mark(ctx context.Context) error {
 	return w.exec(ctx, `INSERT OR IGNORE INTO temp.marked
-		SELECT d.kind, d.source_id, d.mark FROM main.dirty d
-		WHERE d.sync = ?1 AND (?2 = 0 OR EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = d.kind AND s.source_id = d.source_id))`,
-		w.sync, w.partial)
+		SELECT d.kind, d.source_id, d.mark FROM main.dirty d WHERE d.sync = ?1`+w.within("d"), w.sync)
 }
 
 // MarkPlanned marks every object that the plan is about to change, so that a run
@@ -86,15 +95,24 @@ func (w *Workspace) MarkPlanned(ctx context.Context, now time.Time) error {
 		if _, err := t.exec(ctx, markPlanned, w.sync, mark, millis(now)); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `INSERT OR IGNORE INTO temp.marked SELECT kind, source_id, mark FROM main.dirty WHERE sync = ? AND mark = ?`,
-			w.sync, mark)
+		marked := markedOfAll
+		if w.partial {
+			marked = markedOfSteps
+		}
+		_, err := t.exec(ctx, marked, w.sync, mark)
 		return err
 	})
 }
 
-const markPlanned = `INSERT INTO main.dirty (sync, kind, source_id, mark, since, tries, next_try, why)
-	SELECT DISTINCT ?1, s.kind, s.source_id, ?2, ?3, 0, 0, '' FROM temp.step s WHERE s.held = '' AND s.outcome = ''
-	ON CONFLICT DO NOTHING`
+const (
+	markPlanned = `INSERT INTO main.dirty (sync, kind, source_id, mark, since, tries, next_try, why)
+		SELECT DISTINCT ?1, s.kind, s.source_id, ?2, ?3, 0, 0, '' FROM temp.step s WHERE s.held = '' AND s.outcome = ''
+		ON CONFLICT DO NOTHING`
+	markedOfAll = `INSERT OR IGNORE INTO temp.marked SELECT kind, source_id, mark FROM main.dirty WHERE sync = ?1 AND mark = ?2`
+	// The same where there are few steps.
+	markedOfSteps = `INSERT OR IGNORE INTO temp.marked SELECT d.kind, d.source_id, d.mark FROM temp.step s
+		CROSS JOIN main.dirty d ON d.sync = ?1 AND d.kind = s.kind AND d.source_id = s.source_id WHERE d.mark = ?2`
+)
 
 // Records yields the selected objects of the kind as the mirror has them, by id,
 // but for those that were put already and those the mirror has never seen.
@@ -187,6 +205,10 @@ func (w *Workspace) Compared(ctx context.Context, ref identity.Ref) (bool, error
 	return n > 0, err
 }
 
+const heldBeside = `SELECT h.op, h.kind, h.source_id, h.member_id, h.name, h.rule FROM main.held h WHERE h.sync = ?1
+	AND NOT EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = h.kind AND s.source_id = h.source_id)
+	AND NOT EXISTS (SELECT 1 FROM temp.team t WHERE h.kind = 'group' AND t.source_id = h.source_id)`
+
 // HeldBeside yields what a guard keeps back for objects that this plan has not
 // looked at.
 func (w *Workspace) HeldBeside(ctx context.Context) iter.Seq2[Held, error] {
@@ -194,10 +216,7 @@ func (w *Workspace) HeldBeside(ctx context.Context) iter.Seq2[Held, error] {
 		if !w.partial {
 			return
 		}
-		rows, err := w.query(ctx, `SELECT h.op, h.kind, h.source_id, h.member_id, h.name, h.rule FROM main.held h
-			WHERE h.sync = ?1
-			  AND NOT EXISTS (SELECT 1 FROM temp.selected s WHERE s.kind = h.kind AND s.source_id = h.source_id)
-			  AND NOT EXISTS (SELECT 1 FROM temp.team t WHERE h.kind = 'group' AND t.source_id = h.source_id)`, w.sync)
+		rows, err := w.query(ctx, heldBeside, w.sync)
 		if err != nil {
 			yield(Held{}, err)
 			return

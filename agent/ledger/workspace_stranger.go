@@ -15,6 +15,12 @@ import (
 // returns how much of what is owned was lost that way, and the first of it.
 func (w *Workspace) Estrange(ctx context.Context, k identity.Kind, namePath string) (int, Owned, error) {
 	lost, first := 0, Owned{}
+	if suspicious, err := w.suspicious(ctx, k); err != nil || !suspicious {
+		return 0, Owned{}, err
+	}
+	if err := w.index(ctx, liveKeyIndex); err != nil {
+		return 0, Owned{}, err
+	}
 	for s, err := range w.suspects(ctx, k) {
 		if err != nil {
 			return 0, Owned{}, err
@@ -49,18 +55,49 @@ func (w *Workspace) suspects(ctx context.Context, k identity.Kind) iter.Seq2[sus
 	})
 }
 
+// concerned narrows a plan about selected objects to what these own, and to what is
+// owned, by the sync, of the objects of the target that were seen. ?1 is the sync, ?2
+// the kind, ?5 the target.
+func (w *Workspace) concerned() (string, []any) {
+	if !w.partial {
+		return "", nil
+	}
+	return ` AND o.source_id IN (SELECT source_id FROM temp.selected WHERE kind = ?2
+		UNION SELECT x.source_id FROM temp.live s
+		  CROSS JOIN main.owned x ON x.target = ?5 AND x.kind = s.kind AND x.target_id = s.target_id
+		  WHERE s.kind = ?2 AND x.sync = ?1)`, []any{w.target}
+}
+
+// unproven is what is not seen at the target with its own externalId, as nearly
+// everything is: both tables are in the order of source ids.
+const unproven = ` AND NOT EXISTS (SELECT 1 FROM temp.live_key p WHERE p.kind = o.kind AND p.path = 'externalId'
+	AND p.value = o.source_id AND p.target_id = o.target_id)`
+
+// suspicious reports whether there may be suspects at all: the target has
+// externalIds, and something owned is not seen there with its own.
+func (w *Workspace) suspicious(ctx context.Context, k identity.Kind) (bool, error) {
+	n, err := w.count(ctx, `SELECT EXISTS (SELECT 1 FROM temp.live_key WHERE kind = ? AND path = 'externalId')`, k)
+	if err != nil || n == 0 || w.partial {
+		return n > 0, err
+	}
+	n, err = w.count(ctx, `SELECT EXISTS (SELECT 1 FROM main.owned o
+		CROSS JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id WHERE o.sync = ? AND o.kind = ?`+unproven+`)`, w.sync, k)
+	return n > 0, err
+}
+
 func (w *Workspace) suspectBatch(ctx context.Context, k identity.Kind, after string) ([]suspect, error) {
+	concerned, target := w.concerned()
 	rows, err := w.query(ctx, `
 		SELECT o.source_id, o.target_id, o.origin, o.name, o.record_hash, o.since, l.entry, d.entry
 		FROM main.owned o
 		CROSS JOIN temp.live l ON l.kind = o.kind AND l.target_id = o.target_id
 		LEFT JOIN temp.desired d ON d.kind = o.kind AND d.source_id = o.source_id
-		WHERE o.sync = ? AND o.kind = ? AND o.source_id > ? AND EXISTS (
+		WHERE o.sync = ?1 AND o.kind = ?2 AND o.source_id > ?3`+concerned+unproven+` AND EXISTS (
 		  SELECT 1 FROM temp.live_key x WHERE x.kind = l.kind AND x.target_id = l.target_id
 		    AND x.path = 'externalId' AND x.value <> o.source_id
 		    AND NOT EXISTS (SELECT 1 FROM temp.desired_key y
 		      WHERE y.kind = x.kind AND y.path = x.path AND y.value = x.value AND y.source_id = o.source_id))
-		ORDER BY o.source_id LIMIT ?`, w.sync, k, after, batch)
+		ORDER BY o.source_id LIMIT ?4`, append([]any{w.sync, k, after, batch}, target...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,4 @@
+-- +goose Up
+
+-- The order in which runs are forgotten.
+CREATE INDEX run_ended ON run ((COALESCE(finished, started)));
