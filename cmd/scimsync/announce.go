@@ -181,7 +181,7 @@ func (n *announcer) whole(ctx context.Context, s *configs.Sync, r agent.Result, 
 	now := n.now()
 	over := []notify.Event{notify.Recover(s.Name, r.Run, notify.Failed, now), notify.Recover(s.Name, r.Run, notify.Stale, now)}
 	// A delta cycle shows what it is about; the ledger knows the rest.
-	if stand, err := n.ledger.Standing(ctx, s.Name); err == nil && stand.Held == 0 {
+	if holding, err := n.ledger.Holding(ctx, s.Name); err == nil && !holding {
 		over = append(over, notify.Recover(s.Name, r.Run, notify.Held, now))
 	}
 	return over
@@ -231,10 +231,8 @@ func (n *announcer) budget() (time.Duration, bool) {
 	if n.left == unboundedAll {
 		return daemonTells, true
 	}
-	select {
-	case <-n.app.stop:
+	if n.app.stopped() {
 		n.left = min(n.left, partingTime)
-	default:
 	}
 	return n.left, n.left > 0
 }

@@ -66,7 +66,7 @@ func (l *listener) all() []notify.Message {
 // town is a world whose sync tells a mail server and a webhook.
 type town struct {
 	*world
-	post  *postOffice
+	post  *postbox
 	hook  *listener
 	mails int // read so far
 	hooks int
@@ -78,9 +78,8 @@ func newTown(t *testing.T, sync string, settings ...setting) *town {
 	t.Helper()
 	w := &town{
 		world: newWorld(t, append([]setting{withPeople(office())}, settings...)...),
-		post:  &postOffice{}, hook: &listener{}, sync: sync, notify: "{to: [stewards, chat]}",
+		post:  newPostbox(t), hook: &listener{}, sync: sync, notify: "{to: [stewards, chat]}",
 	}
-	w.post.serve(t)
 	w.write("hook.secret", hookSecret)
 	w.set()
 	return w

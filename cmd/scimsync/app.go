@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/scimsync/scimsync/agent"
+	"github.com/scimsync/scimsync/agent/apply"
 	"github.com/scimsync/scimsync/agent/ledger"
 	"github.com/scimsync/scimsync/agent/render"
 	"github.com/scimsync/scimsync/configs"
@@ -182,26 +184,61 @@ func (a *app) style() render.Style {
 	return s
 }
 
-// explain says an error to a person, with what to do where that is known.
+// explain says an error to a person, with what to do where that is known. Of a
+// command that somebody has stopped it says just that: the request that was cut off
+// is no reason.
 func (a *app) explain(err error) string {
+	if codeOf(err) == exitInterrupted && a.stopped() {
+		return apply.ErrInterrupted.Error()
+	}
 	text := err.Error()
+	if both, ok := errors.AsType[*agent.BothError](err); ok {
+		target, source := remedy(both.Target), remedy(both.Source)
+		if target != source {
+			return text + labelled("\nTarget: ", target) + labelled("\nSource: ", source)
+		}
+		err = both.Target
+	}
+	return text + labelled("\n", remedy(err))
+}
+
+// labelled puts a label before a text, if there is one.
+func labelled(label, text string) string {
+	if text == "" {
+		return ""
+	}
+	return label + text
+}
+
+// stopped reports whether somebody has asked the command to stop.
+func (a *app) stopped() bool {
+	select {
+	case <-a.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// remedy says what to do about an error; empty: nothing is known.
+func remedy(err error) string {
 	switch codeOf(err) {
 	case exitUnauthorized:
 		if _, ok := errors.AsType[*connectors.SecretError](err); ok {
-			return text + "\nNothing was sent. Put the secret where the configuration says it is."
+			return "Nothing was sent. Put the secret where the configuration says it is."
 		}
-		return text + "\nThe credential was not accepted: renew it where it is kept, unless what stands above names another remedy."
+		return "The credential was not accepted: renew it where it is kept, unless what stands above names another remedy."
 	case exitIncomplete:
 		const kept = "; what is provisioned stays as it is."
 		switch rootClass(err) {
 		case connectors.Rejected, connectors.Unsupported, connectors.Missing, connectors.Forbidden, connectors.Unauthorized:
-			return text + "\nRunning again will not help until that is put right: look at the configuration and the permissions (scimsync check)" + kept
+			return "Running again will not help until that is put right: look at the configuration and the permissions (scimsync check)" + kept
 		case connectors.Transient, connectors.Throttled:
-			return text + "\nRun again when the other side answers" + kept
+			return "Run again when the other side answers" + kept
 		}
-		return text + "\nRun again when that is put right or over" + kept
+		return "Run again when that is put right or over" + kept
 	}
-	return text
+	return ""
 }
 
 // rootClass returns the class of the innermost *connectors.Error that has one. A

@@ -64,6 +64,9 @@ func (a *app) applySaved(ctx context.Context, file string, out output) error {
 		a.endProgress(opened)
 		if err != nil {
 			s.failed(sync, err)
+			if s.code == exitInterrupted {
+				break
+			}
 			continue
 		}
 		s.cycles = append(s.cycles, cycle)

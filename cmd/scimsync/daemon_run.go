@@ -98,7 +98,7 @@ func outcomeOf(err error) schedule.Outcome {
 	case exitLocked:
 		return schedule.Outcome{Word: wordBusy, Busy: true, Err: err}
 	case exitInterrupted:
-		return schedule.Outcome{Word: wordInterrupted, Busy: true, Err: err}
+		return schedule.Outcome{Word: wordInterrupted, Busy: true} // which request was cut off says nothing
 	case exitUnauthorized:
 		return schedule.Outcome{Word: wordUnauthorized, Failed: true, Err: err}
 	case exitIncomplete:

@@ -65,11 +65,10 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
-// TestDaemonStopsMidRun asks a daemon to stop while writes are in flight. They are
-// finished and written down, no other is begun, and the next daemon makes the run
-// up without doubling anything.
-func TestDaemonStopsMidRun(t *testing.T) {
-	t.Parallel()
+// daemonMidRun is a daemon that waits for the answers to four writes, which the
+// target has performed.
+func daemonMidRun(t *testing.T) (*gated, *daemonProcess, *barrier) {
+	t.Helper()
 	w := newGated(t)
 	w.configure(worldSettings{sync: everyHour, target: "limits: {concurrency: 4}\n"})
 	w.withServer("")
@@ -78,6 +77,15 @@ func TestDaemonStopsMidRun(t *testing.T) {
 	for range 4 {
 		<-barrier.held
 	}
+	return w, d, barrier
+}
+
+// TestDaemonStopsMidRun asks a daemon to stop while writes are in flight. They are
+// finished and written down, no other is begun, and the next daemon makes the run
+// up without doubling anything.
+func TestDaemonStopsMidRun(t *testing.T) {
+	t.Parallel()
+	w, d, barrier := daemonMidRun(t)
 	d.signal(syscall.SIGTERM)
 	contains(t, d.until("/readyz", http.StatusServiceUnavailable), "stopping")
 	if code, _ := d.hook("main"); code != http.StatusServiceUnavailable {
@@ -106,14 +114,7 @@ func TestDaemonStopsMidRun(t *testing.T) {
 // TestDaemonStopsTwice demands that a second signal cuts off what hangs.
 func TestDaemonStopsTwice(t *testing.T) {
 	t.Parallel()
-	w := newGated(t)
-	w.configure(worldSettings{sync: everyHour, target: "limits: {concurrency: 4}\n"})
-	w.withServer("")
-	barrier := w.target.hold(place{method: "POST"}.matches, performed)
-	d := w.daemon(nil)
-	for range 4 {
-		<-barrier.held
-	}
+	w, d, barrier := daemonMidRun(t)
 	d.signal(syscall.SIGTERM)
 	d.until("/readyz", http.StatusServiceUnavailable)
 	d.signal(syscall.SIGTERM)
@@ -130,14 +131,7 @@ func TestDaemonStopsTwice(t *testing.T) {
 // up for at once.
 func TestDaemonKilled(t *testing.T) {
 	t.Parallel()
-	w := newGated(t)
-	w.configure(worldSettings{sync: everyHour, target: "limits: {concurrency: 4}\n"})
-	w.withServer("")
-	barrier := w.target.hold(place{method: "POST"}.matches, performed)
-	d := w.daemon(nil)
-	for range 4 {
-		<-barrier.held
-	}
+	w, d, barrier := daemonMidRun(t)
 	d.kill()
 	close(barrier.lifted)
 	w.target.disarm()

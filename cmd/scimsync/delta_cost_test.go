@@ -27,8 +27,8 @@ func TestDeltaRequests(t *testing.T) {
 			d.sync(exitDone)
 			d.asked()
 			d.delta(exitDone)
-			if target, source := d.asked(); target != 0 || source != 2 {
-				t.Errorf("%d and %d requests when nothing changed, want 0 and 2", target, source)
+			if target, source := d.asked(); target != thereAtAll || source != 2 {
+				t.Errorf("%d and %d requests when nothing changed, want %d and 2", target, source, thereAtAll)
 			}
 			var active []string
 			for _, u := range d.application.Users() {

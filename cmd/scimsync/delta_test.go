@@ -295,7 +295,7 @@ func TestDeltaUndecided(t *testing.T) {
 		t.Errorf("%d requests for one new person", target)
 	}
 	d.delta(exitDone)
-	if target, _ := d.asked(); target != 0 {
+	if target, _ := d.asked(); target != thereAtAll {
 		t.Errorf("%d requests for somebody who waits for his next try", target)
 	}
 	if r := d.command("plan"); r.code != exitPartial || !strings.Contains(r.out, "ada@example.com") {
@@ -325,7 +325,7 @@ func TestDeltaGrace(t *testing.T) {
 		}
 		d.asked()
 		d.delta(exitDone)
-		if target, _ := d.asked(); target != 0 {
+		if target, _ := d.asked(); target != thereAtAll {
 			t.Errorf("%d requests after it has left", target)
 		}
 		d.agrees()

@@ -73,6 +73,9 @@ func codeOf(err error) int {
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code
 	}
+	if both, ok := errors.AsType[*agent.BothError](err); ok {
+		return worst(codeOf(both.Target), codeOf(both.Source))
+	}
 	if _, ok := errors.AsType[*configs.Error](err); ok {
 		return exitConfig
 	}

@@ -42,3 +42,42 @@ func TestExplainIncomplete(t *testing.T) {
 		})
 	}
 }
+
+// TestExplainBoth: where neither side could be read, a person hears of both, with
+// one remedy where that is the same, and the exit code is the more severe of both.
+func TestExplainBoth(t *testing.T) {
+	t.Parallel()
+	refused := func(what string) error {
+		return fmt.Errorf("%s: %w", what, connectors.Errorf(connectors.Unauthorized, "401"))
+	}
+	down := func(what string) error {
+		return &agent.IncompleteError{What: what, Err: connectors.Errorf(connectors.Transient, "503")}
+	}
+	for name, c := range map[string]struct {
+		target, source error
+		code           int
+		remedies       []string // how the lines after the reasons begin
+	}{
+		"both refuse":        {refused("target"), refused("source"), exitUnauthorized, []string{"The credential was not accepted"}},
+		"both are down":      {down("target"), down("source"), exitIncomplete, []string{"Run again when"}},
+		"the source refuses": {down("target"), refused("source"), exitUnauthorized, []string{"Target: Run again when", "Source: The credential was not"}},
+		"the target refuses": {refused("target"), down("source"), exitUnauthorized, []string{"Target: The credential was not", "Source: Run again when"}},
+		"one has no remedy":  {refused("target"), errors.New("the disk is gone"), exitUnauthorized, []string{"Target: The credential was not"}},
+		"neither has one":    {errors.New("one"), errors.New("another"), exitFailed, nil},
+		"the other has none": {errors.New("a bug"), down("source"), exitIncomplete, []string{"Source: Run again when"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			both := errors.Join(&agent.BothError{Target: c.target, Source: c.source}, nil)
+			lines := strings.Split((&app{}).explain(both), "\n")
+			if codeOf(both) != c.code || len(lines) != 2+len(c.remedies) || lines[0] != c.target.Error() || lines[1] != c.source.Error() {
+				t.Fatalf("exit %d, want %d, two reasons and %q:\n%s", codeOf(both), c.code, c.remedies, strings.Join(lines, "\n"))
+			}
+			for i, want := range c.remedies {
+				if !strings.HasPrefix(lines[2+i], want) {
+					t.Errorf("want %q:\n%s", want, strings.Join(lines, "\n"))
+				}
+			}
+		})
+	}
+}

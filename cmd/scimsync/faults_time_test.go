@@ -91,53 +91,47 @@ func TestSkewedSource(t *testing.T) {
 // one object on demand goes through, and a daemon does its run later.
 func TestTwoAgents(t *testing.T) {
 	t.Parallel()
-	for _, cycle := range []string{"full", "delta"} {
-		t.Run(cycle, func(t *testing.T) {
-			t.Parallel()
-			u, m := unrulyOkta(t, map[string]string{"full": "", "delta": nightly}[cycle])
-			u.withServer("")
-			u.sync(exitDone)
-			u.day(0)
-			held, lift := make(chan struct{}, 100), make(chan struct{})
-			u.target.arm(func(r *http.Request) bool { return r.Method == http.MethodPost }, 1, func(w http.ResponseWriter, r *http.Request) {
-				held <- struct{}{}
-				<-lift
-				u.application.ServeHTTP(w, r)
-			})
-			first := u.start(nil, "sync")
-			<-held
-			second := u.start(nil, "sync").end()
-			if holder := fmt.Sprintf("process %d", first.cmd.Process.Pid); second.code != exitLocked || !strings.Contains(second.err, holder) {
-				t.Errorf("a second sync: want exit %d and %q\n%s", exitLocked, holder, second)
-			}
-			u.must(u.org.UpdateUser("00udan", map[string]any{"lastName": "Demand"}))
-			m.people["00udan"].last = "Demand"
-			if r := u.start(nil, "sync", "--only", "user:00udan").end(); r.code != exitDone {
-				t.Errorf("one object on demand: want exit %d\n%s", exitDone, r)
-			}
-			// The one who is just being made is claimed.
-			claimed := u.start(nil, "sync", "--only", "user:00uday0").end()
-			if said := strings.Join(strings.Fields(claimed.out), " "); claimed.code != exitPartial || !strings.Contains(said, "another run has written this object") {
-				t.Errorf("one object that is being made: want exit %d\n%s", exitPartial, claimed)
-			}
-			d := u.daemon(nil)
-			if code, body := d.hook("main"); code != http.StatusAccepted {
-				t.Errorf("the hook answers %d %s", code, body)
-			}
-			close(lift)
-			if r := first.end(); r.code != exitDone {
-				t.Errorf("the first run:\n%s", r)
-			}
-			u.target.disarm()
-			t.Log(d.ran(1))
-			d.stops()
-			if problem := u.settles(); problem != "" {
-				t.Error(problem)
-			}
-			u.unique()
-			u.nothingOpen()
+	onAWorkingDay(t, func(t *testing.T, u *unruly, m *model) {
+		u.withServer("")
+		held, lift := make(chan struct{}, 100), make(chan struct{})
+		u.target.arm(func(r *http.Request) bool { return r.Method == http.MethodPost }, 1, func(w http.ResponseWriter, r *http.Request) {
+			held <- struct{}{}
+			<-lift
+			u.application.ServeHTTP(w, r)
 		})
-	}
+		first := u.start(nil, "sync")
+		<-held
+		second := u.start(nil, "sync").end()
+		if holder := fmt.Sprintf("process %d", first.cmd.Process.Pid); second.code != exitLocked || !strings.Contains(second.err, holder) {
+			t.Errorf("a second sync: want exit %d and %q\n%s", exitLocked, holder, second)
+		}
+		u.must(u.org.UpdateUser("00udan", map[string]any{"lastName": "Demand"}))
+		m.people["00udan"].last = "Demand"
+		if r := u.start(nil, "sync", "--only", "user:00udan").end(); r.code != exitDone {
+			t.Errorf("one object on demand: want exit %d\n%s", exitDone, r)
+		}
+		// The one who is just being made is claimed.
+		claimed := u.start(nil, "sync", "--only", "user:00uday0").end()
+		if said := strings.Join(strings.Fields(claimed.out), " "); claimed.code != exitPartial || !strings.Contains(said, "another run has written this object") {
+			t.Errorf("one object that is being made: want exit %d\n%s", exitPartial, claimed)
+		}
+		d := u.daemon(nil)
+		if code, body := d.hook("main"); code != http.StatusAccepted {
+			t.Errorf("the hook answers %d %s", code, body)
+		}
+		close(lift)
+		if r := first.end(); r.code != exitDone {
+			t.Errorf("the first run:\n%s", r)
+		}
+		u.target.disarm()
+		t.Log(d.ran(1))
+		d.stops()
+		if problem := u.settles(); problem != "" {
+			t.Error(problem)
+		}
+		u.unique()
+		u.nothingOpen()
+	})
 }
 
 // TestClockSetBackAfterCrash lets a run on demand die while the clock is ahead. Once

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -13,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scimsync/scimsync/connectors/connectortest"
 	"github.com/scimsync/scimsync/connectors/entra/entratest"
 	"github.com/scimsync/scimsync/connectors/okta/oktatest"
 	"github.com/scimsync/scimsync/connectors/sailpoint/sailpointtest"
@@ -53,9 +52,7 @@ type unruly struct {
 // run runs a command line by the agent's clock.
 func (u *unruly) run(args ...string) ran {
 	u.t.Helper()
-	var out, err bytes.Buffer
-	code := runAt(u.now, append(args, "-c", u.config), streams{in: strings.NewReader(""), out: &out, err: &err})
-	return ran{code, out.String(), err.String()}
+	return u.commandAt(u.now, args...)
 }
 
 // now is the time by the agent's clock.
@@ -90,6 +87,21 @@ func unrulyOkta(t *testing.T, more string) (*unruly, *model) {
 	u.problem = m.differs
 	u.day = func(n int) { u.officeDay(m, n) }
 	return u, m
+}
+
+// onAWorkingDay runs a test in that office once something has happened since the first
+// run: before a full cycle, and before one that follows changes.
+func onAWorkingDay(t *testing.T, test func(*testing.T, *unruly, *model)) {
+	t.Helper()
+	for name, more := range map[string]string{"full": "", "delta": nightly} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u, m := unrulyOkta(t, more)
+			u.sync(exitDone)
+			u.day(0)
+			test(t, u, m)
+		})
+	}
 }
 
 func (u *unruly) officeDay(m *model, n int) {
@@ -251,24 +263,15 @@ func mishaps() map[string]mishap {
 	status := func(code int, body string, headers ...string) mishap {
 		return func(http.Handler) http.HandlerFunc { return respond(code, body, headers...)(nil) }
 	}
+	effect := func(e connectortest.Effect) mishap {
+		return func(next http.Handler) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { e(w, r, next) }
+		}
+	}
 	return map[string]mishap{
-		"a reset connection": func(http.Handler) http.HandlerFunc {
-			return func(w http.ResponseWriter, _ *http.Request) { reset(w) }
-		},
-		"a lost answer": func(next http.Handler) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) {
-				next.ServeHTTP(httptest.NewRecorder(), r)
-				reset(w)
-			}
-		},
-		"half a body": func(next http.Handler) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) {
-				whole := recorded(next, w, r)
-				_, _ = w.Write(whole[:len(whole)/2])
-				_ = http.NewResponseController(w).Flush()
-				panic(http.ErrAbortHandler)
-			}
-		},
+		"a reset connection": effect(connectortest.Reset()),
+		"a lost answer":      effect(connectortest.LoseAnswer()),
+		"half a body":        effect(connectortest.Truncate()),
 		"a slow body": func(next http.Handler) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				whole := recorded(next, w, r)
@@ -304,16 +307,4 @@ func recorded(next http.Handler, w http.ResponseWriter, r *http.Request) []byte 
 	w.WriteHeader(answer.Code)
 	whole, _ := io.ReadAll(answer.Body) // in memory
 	return whole
-}
-
-// reset closes the connection as a middle box does that forgot it.
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
 }

@@ -1,22 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"log"
-	"mime"
-	"mime/quotedprintable"
-	"net"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/emersion/go-smtp"
 
 	"github.com/scimsync/scimsync/connectors/sailpoint/sailpointtest"
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
@@ -27,7 +17,7 @@ import (
 type groupSync struct {
 	*world
 	tenant *sailpointtest.Server
-	post   *postOffice
+	post   *postbox
 	config groupSyncConfig
 }
 
@@ -47,7 +37,7 @@ groups: {members: off, matching: {existing: notify}, leavers: keep}
 
 func newGroupSync(t *testing.T, people sailpointtest.World, change func(*groupSyncConfig)) *groupSync {
 	t.Helper()
-	g := &groupSync{world: &world{t: t, dir: t.TempDir()}, post: &postOffice{}}
+	g := &groupSync{world: &world{t: t, dir: t.TempDir()}, post: newPostbox(t)}
 	var err error
 	g.tenant, err = sailpointtest.New(people)
 	g.must(err)
@@ -69,7 +59,6 @@ func newGroupSync(t *testing.T, people sailpointtest.World, change func(*groupSy
 	g.world.config = filepath.Join(g.dir, "scimsync.yaml")
 	g.write("sailpoint.secret", sailpointtest.DefaultClient().Secret)
 	g.write("scim.token", scimToken)
-	g.post.serve(t)
 	g.configure()
 	return g
 }
@@ -155,98 +144,6 @@ func manyGroups(n int) []string {
 		names[i] = fmt.Sprintf("Group %04d", i)
 	}
 	return names
-}
-
-// postOffice is a mail server and what arrived there.
-type postOffice struct {
-	addr string
-
-	mu      sync.Mutex
-	letters []string
-}
-
-// postcard is a mail as a reader shows it.
-type postcard struct {
-	header        mail.Header
-	subject, body string
-}
-
-func (p *postOffice) serve(t *testing.T) {
-	t.Helper()
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &postman{office: p}, nil }))
-	server.Domain = "mail.example.com"
-	server.ErrorLog = log.New(io.Discard, "", 0)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.addr = listener.Addr().String()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := server.Serve(listener); err != nil && !errors.Is(err, net.ErrClosed) {
-			t.Errorf("mail server: %v", err)
-		}
-	}()
-	t.Cleanup(func() {
-		_ = server.Close()
-		_ = listener.Close() // where Serve had not come to know it yet
-		<-done
-	})
-}
-
-// mails returns what arrived so far, read as a mail program does.
-func (p *postOffice) mails(t *testing.T) []postcard {
-	t.Helper()
-	p.mu.Lock()
-	letters := slices.Clone(p.letters)
-	p.mu.Unlock()
-	out := make([]postcard, len(letters))
-	for i, letter := range letters {
-		m, err := mail.ReadMessage(strings.NewReader(letter))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var decoder mime.WordDecoder
-		subject, err := decoder.DecodeHeader(m.Header.Get("Subject"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[i] = postcard{m.Header, subject, strings.ReplaceAll(string(body), "\r\n", "\n")}
-	}
-	return out
-}
-
-// one returns the only mail since the first so many.
-func (p *postOffice) one(t *testing.T, after int) postcard {
-	t.Helper()
-	all := p.mails(t)
-	if len(all) != after+1 {
-		t.Fatalf("%d mails arrived, want one", len(all)-after)
-	}
-	return all[after]
-}
-
-type postman struct{ office *postOffice }
-
-func (*postman) Mail(string, *smtp.MailOptions) error { return nil }
-func (*postman) Rcpt(string, *smtp.RcptOptions) error { return nil }
-func (*postman) Reset()                               {}
-func (*postman) Logout() error                        { return nil }
-
-func (p *postman) Data(r io.Reader) error {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	p.office.mu.Lock()
-	defer p.office.mu.Unlock()
-	p.office.letters = append(p.office.letters, string(data))
-	return nil
 }
 
 func (g *groupSync) read(name string) string {

@@ -200,7 +200,9 @@ func discovery(s *siege, endpoint string) http.HandlerFunc {
 // tricks are the matrix: each is played to each side it applies to.
 func tricks() map[string]trick {
 	const notHere = "nothing was sent there"
-	const sources, tokens, linked = "okta,entra,sailpoint,scim", "okta token,entra token,entra discovery,sailpoint token,scim token", "okta,entra"
+	const sources, linked = "okta,entra,sailpoint,scim", "okta,entra"
+	const issuers = "okta token,entra token,sailpoint token,scim token"
+	const tokens = issuers + ",entra discovery"
 	away := func(s *siege, _ *http.Request) string { return s.away.url + "/stolen" }
 	var turn atomic.Int64
 	all := map[string]trick{
@@ -297,10 +299,11 @@ func tricks() map[string]trick {
 		"an envelope of success": {act: respond(200, `{"status":"error","msg":"please log in"}`), says: "", but: tokens},
 
 		// Tokens that are none.
-		"a token with a line break": {act: respond(200, `{"access_token":"a\r\nX-Evil: 1","token_type":"Bearer","expires_in":3600}`), says: "unusable", only: "okta token,entra token,sailpoint token,scim token"},
-		"a token of a megabyte":     {act: respond(200, `{"access_token":"`+strings.Repeat("x", 900<<10)+`","token_type":"Bearer","expires_in":3600}`), says: "", only: "okta token,entra token,sailpoint token,scim token"},
-		"no token":                  {act: respond(200, `{"token_type":"Bearer"}`), says: "", only: "okta token,entra token,sailpoint token,scim token"},
-		"an empty token":            {act: respond(200, `{"access_token":"","token_type":"Bearer"}`), says: "", only: "okta token,entra token,sailpoint token,scim token"},
+		"a token with a line break": {act: respond(200, `{"access_token":"a\r\nX-Evil: 1","token_type":"Bearer","expires_in":3600}`), says: "unusable", only: issuers},
+		"a token of a megabyte":     {act: respond(200, `{"access_token":"`+strings.Repeat("x", 900<<10)+`","token_type":"Bearer","expires_in":3600}`), says: "", only: issuers},
+		"a token of another type":   {act: respond(200, `{"access_token":"canary","token_type":"DPoP","expires_in":3600}`), says: `tokens of type "DPoP"`, only: issuers},
+		"no token":                  {act: respond(200, `{"token_type":"Bearer"}`), says: "", only: issuers},
+		"an empty token":            {act: respond(200, `{"access_token":"","token_type":"Bearer"}`), says: "", only: issuers},
 
 		// What has to be waited for.
 		"half a body":     {act: text(okJSON + "Content-Length: 500\r\n\r\n["), says: "broke off", waits: true},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -105,23 +106,50 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestInterruptedWhileReading demands that nothing at all is written.
+// TestInterruptedWhileReading stops a command while both sides are read: it says
+// so, whichever request was cut off, goes on with no other sync, and writes nothing
+// at all.
 func TestInterruptedWhileReading(t *testing.T) {
 	t.Parallel()
-	w := newGated(t)
-	barrier := w.source.hold(place{path: "/groups/"}.matches, arrived)
-	p := w.start(nil, "sync")
-	<-barrier.held
-	p.signal(os.Interrupt)
-	if r := p.end(); r.code != exitInterrupted {
-		t.Errorf("want exit %d\n%s", exitInterrupted, r)
+	for _, c := range []struct {
+		verb   string
+		signal os.Signal
+		says   string
+	}{
+		{"sync", os.Interrupt, "main: interrupted"},
+		{"sync", syscall.SIGTERM, "main: interrupted"},
+		{"plan", os.Interrupt, "main: interrupted"},
+		{"check", os.Interrupt, "source okta: interrupted"},
+	} {
+		t.Run(fmt.Sprintf("%s, %s", c.verb, c.signal), func(t *testing.T) {
+			t.Parallel()
+			w := newGated(t)
+			one, err := os.ReadFile(w.config)
+			w.must(err)
+			_, sync, _ := strings.Cut(string(one), "syncs:\n")
+			w.write("two.yaml", string(one)+strings.Replace(sync, "main", "other", 1))
+			anything := func(*http.Request) bool { return true }
+			source, target := w.source.hold(anything, arrived), w.target.hold(anything, arrived)
+			p := start(t, w.dir, nil, c.verb, "-c", filepath.Join(w.dir, "two.yaml"))
+			<-source.held
+			if c.verb != "check" { // which asks one side after the other
+				<-target.held
+			}
+			p.signal(c.signal)
+			r := p.end()
+			if r.code != exitInterrupted || !strings.Contains(r.err, c.says) || strings.Contains(r.err, "cancel") || strings.Contains(r.err, "other") {
+				t.Errorf("want exit %d and %q\n%s", exitInterrupted, c.says, r)
+			}
+			close(source.lifted)
+			close(target.lifted)
+			w.source.disarm()
+			w.target.disarm()
+			if n := w.writes(); n != 0 {
+				t.Errorf("%d writes", n)
+			}
+			w.recovers()
+		})
 	}
-	close(barrier.lifted)
-	w.source.disarm()
-	if n := w.writes(); n != 0 {
-		t.Errorf("%d writes", n)
-	}
-	w.recovers()
 }
 
 // TestInterruptedTwice demands that a second Ctrl-C ends the run while its

@@ -53,6 +53,9 @@ func (a *app) plan(ctx context.Context, names []string, out output, o planOption
 		cycle, err := s.prepare(ctx, sync, agent.Options{Full: o.full, Eager: true})
 		if err != nil {
 			s.failed(sync, err)
+			if s.code == exitInterrupted {
+				break
+			}
 			continue
 		}
 		s.unlock(cycle)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"mime"
+	"mime/quotedprintable"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,48 +21,46 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// postbox is a real mail server that keeps what it takes: STARTTLS and a login
-// are required.
+// postbox is a real mail server that keeps what it takes.
 type postbox struct {
-	addr           string // HOST:PORT
+	addr string // HOST:PORT
+	// user has to log in with password; empty: nobody has to.
 	user, password string
 
 	mu      sync.Mutex
-	letters []postLetter
+	letters []letter
 }
 
-// postLetter is a mail as it arrived.
-type postLetter struct {
+// letter is a mail as it arrived.
+type letter struct {
 	from string
 	to   []string
 	data string
 }
 
-// newPostbox serves mail with the certificate of a web server, and writes the
-// authority that it is to be trusted by into a file.
-func (w *world) newPostbox(user, password, caFile string) *postbox {
+// postcard is a mail as a reader shows it.
+type postcard struct {
+	from          string // of the envelope, as to is
+	to            []string
+	header        mail.Header
+	subject, body string
+}
+
+// newPostbox takes mail from anybody.
+func newPostbox(t *testing.T) *postbox {
+	t.Helper()
+	p := &postbox{}
+	p.serve(t, nil)
+	return p
+}
+
+// newLockedPostbox takes mail after STARTTLS and a login. It has the certificate of a web
+// server, and writes the authority that it is to be trusted by into a file.
+func (w *world) newLockedPostbox(user, password, caFile string) *postbox {
 	w.t.Helper()
 	certificate := w.certificate(http.NotFoundHandler(), caFile)
 	p := &postbox{user: user, password: password}
-	server := smtp.NewServer(p)
-	server.Domain = "mail.example.com"
-	server.MaxMessageBytes = 1 << 20
-	server.ErrorLog = log.New(io.Discard, "", 0)
-	server.TLSConfig = &tls.Config{Certificates: certificate.TLS.Certificates, MinVersion: tls.VersionTLS12}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	w.must(err)
-	p.addr = listener.Addr().String()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := server.Serve(listener); err != nil && !errors.Is(err, net.ErrClosed) {
-			w.t.Errorf("mail server: %v", err)
-		}
-	}()
-	w.t.Cleanup(func() {
-		_ = server.Close()
-		<-done
-	})
+	p.serve(w.t, &tls.Config{Certificates: certificate.TLS.Certificates, MinVersion: tls.VersionTLS12})
 	return p
 }
 
@@ -75,43 +74,88 @@ func (w *world) certificate(h http.Handler, caFile string) *httptest.Server {
 	return server
 }
 
-// taken returns the letters that have arrived.
-func (p *postbox) taken() []postLetter {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.letters)
-}
-
-// parts returns subject and text of a letter.
-func (l postLetter) parts(t *testing.T) (subject, text string) {
+func (p *postbox) serve(t *testing.T, secure *tls.Config) {
 	t.Helper()
-	message, err := mail.ReadMessage(strings.NewReader(l.data))
+	server := smtp.NewServer(p)
+	server.Domain = "mail.example.com"
+	server.MaxMessageBytes = 1 << 20
+	server.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLSConfig = secure
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if subject, err = new(mime.WordDecoder).DecodeHeader(message.Header.Get("Subject")); err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(message.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return subject, string(body)
+	p.addr = listener.Addr().String()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(listener); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("mail server: %v", err)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
+		_ = listener.Close() // where Serve had not come to know it yet
+		<-done
+	})
 }
 
-// NewSession lets nobody in who has not begun with TLS: go-smtp offers a login
-// on such connections alone.
-func (p *postbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &postVisit{box: p}, nil }
+// mails returns what arrived so far, read as a mail program does.
+func (p *postbox) mails(t *testing.T) []postcard {
+	t.Helper()
+	p.mu.Lock()
+	letters := slices.Clone(p.letters)
+	p.mu.Unlock()
+	out := make([]postcard, len(letters))
+	for i, l := range letters {
+		m, err := mail.ReadMessage(strings.NewReader(l.data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var decoder mime.WordDecoder
+		subject, err := decoder.DecodeHeader(m.Header.Get("Subject"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[i] = postcard{l.from, l.to, m.Header, subject, strings.ReplaceAll(string(body), "\r\n", "\n")}
+	}
+	return out
+}
 
-type postVisit struct {
+// one returns the only mail since the first so many.
+func (p *postbox) one(t *testing.T, after int) postcard {
+	t.Helper()
+	all := p.mails(t)
+	if len(all) != after+1 {
+		t.Fatalf("%d mails arrived, want one", len(all)-after)
+	}
+	return all[after]
+}
+
+// NewSession begins a visit. Where a login is required, that lets nobody in who has
+// not begun with TLS: go-smtp offers it on such connections alone.
+func (p *postbox) NewSession(*smtp.Conn) (smtp.Session, error) {
+	return &visit{box: p, known: p.user == ""}, nil
+}
+
+type visit struct {
 	box    *postbox
 	known  bool
-	letter postLetter
+	letter letter
 }
 
-func (v *postVisit) AuthMechanisms() []string { return []string{sasl.Plain} }
+func (v *visit) AuthMechanisms() []string {
+	if v.box.user == "" {
+		return nil
+	}
+	return []string{sasl.Plain}
+}
 
-func (v *postVisit) Auth(string) (sasl.Server, error) {
+func (v *visit) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if v.known = user == v.box.user && password == v.box.password; !v.known {
 			return smtp.ErrAuthFailed
@@ -120,7 +164,7 @@ func (v *postVisit) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
-func (v *postVisit) Mail(from string, _ *smtp.MailOptions) error {
+func (v *visit) Mail(from string, _ *smtp.MailOptions) error {
 	if !v.known {
 		return smtp.ErrAuthRequired
 	}
@@ -128,12 +172,12 @@ func (v *postVisit) Mail(from string, _ *smtp.MailOptions) error {
 	return nil
 }
 
-func (v *postVisit) Rcpt(to string, _ *smtp.RcptOptions) error {
+func (v *visit) Rcpt(to string, _ *smtp.RcptOptions) error {
 	v.letter.to = append(v.letter.to, to)
 	return nil
 }
 
-func (v *postVisit) Data(r io.Reader) error {
+func (v *visit) Data(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return err
@@ -145,5 +189,5 @@ func (v *postVisit) Data(r io.Reader) error {
 	return nil
 }
 
-func (v *postVisit) Reset()        { v.letter = postLetter{} }
-func (v *postVisit) Logout() error { return nil }
+func (v *visit) Reset()        { v.letter = letter{} }
+func (v *visit) Logout() error { return nil }

@@ -80,7 +80,7 @@ func (a *app) sync(ctx context.Context, names []string, out output, o agent.Opti
 		cycle, err := s.prepare(ctx, sync, o)
 		if err != nil {
 			s.failed(sync, err)
-			if codeOf(err) == exitInterrupted {
+			if s.code == exitInterrupted {
 				break
 			}
 			// Whoever asks for one object is told by the command.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scimsync/scimsync/connectors/okta/oktatest"
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
@@ -142,8 +143,14 @@ func (r ran) String() string {
 // command runs a command line against the world's configuration.
 func (w *world) command(args ...string) ran {
 	w.t.Helper()
+	return w.commandAt(time.Now, args...)
+}
+
+// commandAt is command by a clock of the test's.
+func (w *world) commandAt(now func() time.Time, args ...string) ran {
+	w.t.Helper()
 	var out, err bytes.Buffer
-	code := run(append(args, "-c", w.config), streams{in: strings.NewReader(""), out: &out, err: &err})
+	code := runAt(now, append(args, "-c", w.config), streams{in: strings.NewReader(""), out: &out, err: &err})
 	return ran{code, out.String(), err.String()}
 }
 
