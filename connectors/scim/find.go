@@ -153,6 +153,10 @@ func (s *session) answersUnfiltered(ctx context.Context, k identity.Kind) bool {
 func (s *session) read(ctx context.Context, k identity.Kind, id string, w connectors.Want) (identity.Entry, error) {
 	u := withQuery(s.object(k, id), s.leaveOutMembers(k, w))
 	got, err := s.exchange(ctx, http.MethodGet, u, nil, "")
+	if codeOf(err) == codeNotJSON {
+		// Not the service said that: it tells nothing of this object alone.
+		err = connectors.Errorf(connectors.Incomplete, "%w", err)
+	}
 	if err != nil {
 		return identity.Entry{}, err
 	}
