@@ -154,7 +154,7 @@ func (s *session) read(ctx context.Context, k identity.Kind, id string, w connec
 	u := withQuery(s.object(k, id), s.leaveOutMembers(k, w))
 	got, err := s.exchange(ctx, http.MethodGet, u, nil, "")
 	if codeOf(err) == codeNotJSON {
-		// Not the service said that: it tells nothing of this object alone.
+		// A login page or a proxy said that: it tells nothing of this object.
 		err = connectors.Errorf(connectors.Incomplete, "%w", err)
 	}
 	if err != nil {
