@@ -24,6 +24,8 @@ type fault struct {
 	// slow says that the other side asked to slow down.
 	slow bool
 	wait Wait
+	// pause is how long the gate lets nothing through for it.
+	pause time.Duration
 	// told is what the answer's headers say about limits.
 	told report
 	// cause is the caller's own context error, or nil. No other error is

@@ -48,10 +48,11 @@ type gate struct {
 	round  int       // moves with every refusal
 	until  time.Time // nothing is sent before
 	unsure bool      // after a pause one goes ahead, and the rest when it is answered
-	burst  int       // in flight at the last refusal, without those refused then
 	vain   int       // refusals without an answer between them
 	idle   time.Time // since when nothing is in flight or waits
 
+	wave   *wave // of the last one admitted
+	left   bool  // somebody left since
 	crowd  crowd
 	tempo  tempo
 	beat   beat
@@ -75,13 +76,33 @@ type ticket struct {
 	kind   string
 	round  int
 	beside int // in flight when it went, itself included
+	wave   *wave
 	at     time.Time
+}
+
+// wave is the requests that went with nobody leaving between them, on top of
+// those that were in flight before.
+type wave struct {
+	most    int // in flight when the last of them went
+	refused int // as one too many
+	next    *wave
+}
+
+// borne returns how many at once the other side was seen to bear: of the most that
+// were in flight since the wave went, those of it that were refused were too many.
+// Whoever went later may have come first.
+func (w *wave) borne() int {
+	most := 0
+	for later := w; later != nil; later = later.next {
+		most = max(most, later.most)
+	}
+	return most - w.refused
 }
 
 func newGate(l connectors.Limits, longest time.Duration) *gate {
 	g := &gate{
 		limit: firstWorkers, ceiling: mostWorkers, longest: longest,
-		span: newSpan(l), quotas: map[string]*quota{}, speed: map[string]*latency{},
+		wave: &wave{}, span: newSpan(l), quotas: map[string]*quota{}, speed: map[string]*latency{},
 	}
 	if l.Concurrency > 0 {
 		g.limit, g.ceiling, g.told = l.Concurrency, l.Concurrency, true
@@ -127,6 +148,7 @@ func (g *gate) enter(ctx context.Context, kind string) (ticket, time.Duration, e
 	case <-w.turn: // given in the same moment: pass it on
 		if w.err == nil {
 			g.inFlight--
+			g.left = true
 		}
 	default:
 		g.queue.Remove(entry)
@@ -186,7 +208,12 @@ func (g *gate) admit(kind string, now time.Time) ticket {
 	if q != nil {
 		q.inFlight++
 	}
-	return ticket{kind: kind, round: g.round, beside: g.inFlight, at: now}
+	if g.left {
+		g.wave.next = &wave{}
+		g.wave, g.left = g.wave.next, false
+	}
+	g.wave.most = g.inFlight
+	return ticket{kind: kind, round: g.round, beside: g.inFlight, wave: g.wave, at: now}
 }
 
 // dispatch lets through whoever may go, and sets the alarm for the next.
@@ -259,6 +286,7 @@ func (g *gate) leave(t ticket, f *fault, told report) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
+	g.left = true
 	g.account(t, told)
 	switch {
 	case f != nil && f.slow:
@@ -294,46 +322,50 @@ func (g *gate) account(t ticket, told report) {
 // slowDown pauses and learns. All that was under way together counts as one
 // refusal, of which every answer may prolong the pause.
 func (g *gate) slowDown(t ticket, f *fault, now time.Time) {
-	wait, first := f.wait, t.round == g.round
+	first := t.round == g.round
 	if first {
 		g.round++
 		g.vain++
 	}
-	pace := f.class == connectors.Throttled // 503: it is busy, whoever asks how fast
-	if first {
-		g.burst = max(t.beside, g.inFlight+1)
-	}
-	if wait.Concurrent {
-		// Each refused one was one too many of those that went together.
-		if g.burst--; g.burst > 0 {
-			g.limit = min(g.limit, g.burst)
-		}
-		g.crowd.refused(g.limit + 1)
+	if f.wait.Concurrent {
+		g.crowded(t)
 		return
 	}
-	if wait.Delay <= 0 {
-		wait.Delay = min(unaskedPause<<min(g.vain-1, 16), longestUnasked)
+	f.pause = f.wait.Delay
+	if f.pause <= 0 {
+		f.pause = min(unaskedPause<<min(g.vain-1, 16), longestUnasked)
 	}
+	pace := f.class == connectors.Throttled // 503: it is busy, whoever asks how fast
+	burst := max(t.beside, g.inFlight+1)
 	switch {
 	case !first:
-	case pace && (g.tempo.learned() || g.crowd.hold > 0) && g.burst > 1 && g.burst >= g.crowd.most:
+	case pace && (g.tempo.learned() || g.crowd.hold > 0) && burst > 1 && burst >= g.crowd.most:
 		// Never were more of them borne: it may be that, and not the pace.
-		g.limit = max(1, min(g.limit, g.burst-1))
-		g.crowd.refused(g.burst)
+		g.limit = max(1, min(g.limit, burst-1))
+		g.crowd.refused(burst)
 	case pace:
 		if !g.tempo.learned() {
-			g.limit = max(1, min(g.limit, g.burst)/2)
+			g.limit = max(1, min(g.limit, burst)/2)
 		}
-		g.tempo.refused(now, wait.Delay, g.inFlight)
+		g.tempo.refused(now, f.pause, g.inFlight)
 		g.beat.set(g.tempo.perSecond())
 	default:
-		g.limit = max(1, min(g.limit, g.burst)/2)
+		g.limit = max(1, min(g.limit, burst)/2)
 	}
 	g.unsure = true
-	if until := now.Add(min(wait.Delay, longestPause)); until.After(g.until) {
+	if until := now.Add(min(f.pause, longestPause)); until.After(g.until) {
 		g.tempo.paused(until.Sub(latest(now, g.until)), until)
 		g.until = until
 	}
+}
+
+// crowded learns from a refusal that says how many at once were too many: each
+// was one too many of its wave. Those that took the places of others meanwhile
+// are waves of their own: who was refused then says nothing of the first.
+func (g *gate) crowded(t ticket) {
+	t.wave.refused++
+	g.limit = max(1, min(g.limit, t.wave.borne()))
+	g.crowd.refused(g.limit + 1)
 }
 
 // answered lets the limits grow while they are what holds requests back.

@@ -306,6 +306,78 @@ func TestPaceConcurrentLimit(t *testing.T) {
 	})
 }
 
+// Those that take the places of the first to be served are refused too while the
+// rest of the burst is open: that says nothing of how many are borne.
+func TestGateCountsABurstOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const borne = 5
+		g := newGate(connectors.Limits{}, time.Minute)
+		over := &fault{class: connectors.Throttled, slow: true, wait: Wait{Concurrent: true}}
+		enter := func() ticket {
+			ticket, _, err := g.enter(t.Context(), "GET")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ticket
+		}
+		var open []ticket
+		for range firstWorkers {
+			open = append(open, enter())
+		}
+		for i := range borne {
+			g.leave(open[i], nil, report{})
+			open[i] = enter()
+		}
+		for _, ticket := range open {
+			g.leave(ticket, over, report{})
+		}
+		if g.limit != borne {
+			t.Errorf("limit %d, want %d", g.limit, borne)
+		}
+	})
+}
+
+// Whoever went later may have come first: a refused one was too many of the most
+// that were under way with it, not of those it went with. Whether they are still
+// under way does not matter.
+func TestGateCountsThoseThatOvertake(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(connectors.Limits{}, time.Minute)
+		over := &fault{class: connectors.Throttled, slow: true, wait: Wait{Concurrent: true}}
+		var open []ticket
+		fill := func() {
+			for g.inFlight < g.limit {
+				ticket, _, err := g.enter(t.Context(), "GET")
+				if err != nil {
+					t.Fatal(err)
+				}
+				open = append(open, ticket)
+			}
+		}
+		leave := func() {
+			g.leave(open[0], nil, report{})
+			open = open[1:]
+		}
+		g.limit = 5
+		fill()
+		leave()
+		fill()
+		slow := open[4]
+		leave()
+		g.limit = 6
+		fill()
+		for open[0] != slow {
+			leave()
+		}
+		g.leave(slow, over, report{})
+		if g.limit != 5 {
+			t.Errorf("limit %d after the sixth was refused, want 5", g.limit)
+		}
+	})
+}
+
 func TestPaceRefusesWhileALongPauseLasts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -128,7 +128,7 @@ func (t *retry) decide(r *http.Request, f *fault, tried *attempts, steps *backof
 	case f.slow:
 		tried.slowed++
 		demand := f.wait.Delay
-		delay := max(demand, min(step, t.patience.longest))
+		delay := max(f.pause, min(step, t.patience.longest))
 		if demand > 0 {
 			// Not all at once when the wait is over.
 			delay = demand + rand.N(min(demand/10, time.Second)+1) //nolint:gosec // jitter
