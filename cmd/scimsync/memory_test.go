@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -209,12 +210,16 @@ func (g *gauge) see() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	runtime.GC()
-	runtime.GC() // what was allocated beside the first counts as live in it
-	// The other side works on meanwhile: what it has allocated since is not live.
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	g.most = max(g.most, live[0].Value.Uint64())
+	// The other side works on meanwhile, and what is allocated beside a collection
+	// counts as live in it: the lower of two is nearer.
+	least := uint64(math.MaxUint64)
+	for range 2 {
+		runtime.GC()
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		least = min(least, live[0].Value.Uint64())
+	}
+	g.most = max(g.most, least)
 }
 
 // What is live on the heap does not grow with the directory: neither records, nor
@@ -225,8 +230,8 @@ func TestMemoryIsFlat(t *testing.T) { //nolint:paralleltest // what others have 
 		few, many = 2_000, 10_000
 		// bound is well below what 8,000 more people with 40,000 memberships
 		// take when they are held, and above what was seen without: 2 MB of
-		// digests, and as much of what is in flight, which is not always the
-		// same.
+		// digests and marks, and what is in flight, which varies with the load
+		// of the machine.
 		bound = 3_600 << 10
 	)
 	growth := func(t *testing.T, of func(users int) *mirage) int64 {
