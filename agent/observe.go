@@ -77,8 +77,9 @@ func (c *Cycle) listing(ctx context.Context, k identity.Kind) error {
 			return err
 		}
 	}
-	c.agent.reading(k)
-	return c.agent.list(ctx, c, k, func() { c.agent.Progress.Advance(1) })
+	a := c.agent
+	a.reading(k)
+	return a.list(ctx, c, k, a.listing(ctx, c, k), func() { a.Progress.Advance(1) })
 }
 
 // reading says that objects of a kind are read at the target.

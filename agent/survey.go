@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -54,14 +56,27 @@ func (a *Agent) survey(ctx context.Context, c *Cycle, everything bool) (*survey,
 	return s, reading
 }
 
-// list lists every kind that can be. After a failure that ends the cycle, the
-// others are not asked for.
+// list lists every kind that can be. The next is asked for as soon as the one before
+// shows something, so that its first pages are there when it has its turn. After a
+// failure that ends the cycle, the others are given up.
 func (s *survey) list(ctx context.Context, a *Agent, c *Cycle) {
-	for _, k := range a.kinds() {
-		if !offers(c.profile(), k) {
-			continue
+	ctx, cancel := context.WithCancel(ctx)
+	kinds := slices.DeleteFunc(a.kinds(), func(k identity.Kind) bool { return !offers(c.profile(), k) })
+	coming := make([]*ahead, len(kinds)+1)
+	defer func() {
+		cancel()
+		for _, entries := range coming {
+			entries.wait()
 		}
-		err := a.list(ctx, c, k, func() { s.seen.Add(1) })
+	}()
+	begin := func(i int) {
+		if i < len(kinds) && coming[i] == nil {
+			coming[i] = startAhead(ctx, a.listing(ctx, c, kinds[i]))
+		}
+	}
+	for i, k := range kinds {
+		begin(i)
+		err := a.list(ctx, c, k, coming[i].all, func() { s.seen.Add(1); begin(i + 1) })
 		if s.listed[k] = err; err != nil && connectors.ClassOf(err) != connectors.Incomplete {
 			return
 		}
@@ -165,12 +180,16 @@ func (s *survey) follow(a *Agent) {
 	}
 }
 
-// list brings every object of a kind that the target holds into the scratch room,
-// or none. Each is told to seen.
-func (a *Agent) list(ctx context.Context, c *Cycle, k identity.Kind, seen func()) error {
+// listing asks the target for every object of a kind.
+func (a *Agent) listing(ctx context.Context, c *Cycle, k identity.Kind) iter.Seq2[identity.Entry, error] {
+	return c.session.List(ctx, k, connectors.Want{Members: k == identity.Group && a.links()})
+}
+
+// list brings every object of a listing into the scratch room, or none. Each is told
+// to seen.
+func (a *Agent) list(ctx context.Context, c *Cycle, k identity.Kind, entries iter.Seq2[identity.Entry, error], seen func()) error {
 	return c.scratch.Load(ctx, func() error {
-		want := connectors.Want{Members: k == identity.Group && a.links()}
-		for entry, err := range c.session.List(ctx, k, want) {
+		for entry, err := range entries {
 			if err != nil {
 				return err
 			}
