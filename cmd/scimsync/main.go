@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -22,8 +23,10 @@ func main() {
 	// net/http prints what a server sends unasked, a repeated credential
 	// included, to the standard library's logger. Nothing else uses it.
 	log.SetOutput(io.Discard)
-	thrifty()
-	os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	ballast := thrifty()
+	code := run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	runtime.KeepAlive(ballast)
+	os.Exit(code)
 }
 
 // run executes one command line and returns its exit code. The first interrupt
