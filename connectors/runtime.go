@@ -49,7 +49,8 @@ type Traffic struct {
 	waited    atomic.Int64
 }
 
-// AddWait records time spent waiting for a limiter or for Retry-After.
+// AddWait records time spent waiting for a limit, known or told by a refusal. The
+// pauses between tries of what failed for another reason are none.
 func (t *Traffic) AddWait(d time.Duration) { t.waited.Add(int64(d)) }
 
 // Waited returns the sum of the waits.

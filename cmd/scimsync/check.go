@@ -73,12 +73,16 @@ type finding struct {
 func (a *app) report(side, name string, f finding) int {
 	label := fmt.Sprintf("%-14s %s", side, name)
 	if f.err != nil {
-		fmt.Fprintf(a.out, "%s: FAILED\n", label)
-		a.say("%s %s: %s", side, name, a.explain(f.err))
-		if c := codeOf(f.err); c == exitUnauthorized || c == exitInterrupted {
-			return c
+		outcome, result := "FAILED", exitFailed
+		switch codeOf(f.err) {
+		case exitUnauthorized:
+			result = exitUnauthorized
+		case exitInterrupted:
+			outcome, result = "interrupted", exitInterrupted
 		}
-		return exitFailed
+		fmt.Fprintf(a.out, "%s: %s\n", label, outcome)
+		a.say("%s %s: %s", side, name, a.explain(f.err))
+		return result
 	}
 	fmt.Fprintf(a.out, "%s: %s\n", label, f.identity)
 	for _, n := range f.notes {

@@ -137,7 +137,7 @@ func TestInterruptedWhileReading(t *testing.T) {
 			}
 			p.signal(c.signal)
 			r := p.end()
-			if r.code != exitInterrupted || !strings.Contains(r.err, c.says) || strings.Contains(r.err, "cancel") || strings.Contains(r.err, "other") {
+			if r.code != exitInterrupted || !strings.Contains(r.err, c.says) || strings.Contains(r.err, "cancel") || strings.Contains(r.err, "other") || strings.Contains(r.out, "FAILED") {
 				t.Errorf("want exit %d and %q\n%s", exitInterrupted, c.says, r)
 			}
 			close(source.lifted)

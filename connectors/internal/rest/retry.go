@@ -92,7 +92,9 @@ func (t *retry) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.traffic.Retries.Add(1)
 		began := time.Now()
 		err = sleep(ctx, delay)
-		t.traffic.AddWait(time.Since(began))
+		if f.slow {
+			t.traffic.AddWait(time.Since(began))
+		}
 		if err != nil {
 			// The last answer is known, so nothing is lost.
 			f.cause, f.text = err, context.Cause(ctx).Error()+", while waiting to try again after: "+f.text

@@ -140,8 +140,8 @@ func TestRetry(t *testing.T) {
 				if got := traffic.Retries.Load(); got != int64(tries-1) {
 					t.Errorf("Retries %d, want %d", got, tries-1)
 				}
-				if took > 0 && traffic.Waited() == 0 {
-					t.Error("no wait was counted")
+				if limited, waited := traffic.Throttled.Load() > 0, traffic.Waited(); took > 0 && limited != (waited > 0) {
+					t.Errorf("a limit was met: %t; waited for it %s", limited, waited)
 				}
 				if c.class == connectors.Throttled {
 					typed, _ := errors.AsType[*connectors.Error](err)
