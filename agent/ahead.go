@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"iter"
+	"sync"
 
 	"github.com/scimsync/scimsync/identity"
 )
@@ -12,9 +13,12 @@ import (
 // them is on its way.
 const aheadEntries = 8
 
-// ahead is a listing that goes on before anybody takes what it yields, until so much
-// is waiting.
+// ahead is a listing that may begin before anybody takes what it yields, and then goes
+// on until so much is waiting.
 type ahead struct {
+	ctx     context.Context //nolint:containedctx // of the listing, which was made with it
+	entries iter.Seq2[identity.Entry, error]
+	begin   sync.Once
 	waiting chan listed
 	cut     error // why it ended before its end, once waiting is closed; nil: it did not
 }
@@ -24,27 +28,31 @@ type listed struct {
 	err   error
 }
 
-// startAhead begins a listing. It ends with ctx, which the listing was made with,
-// or when all was taken.
-func startAhead(ctx context.Context, entries iter.Seq2[identity.Entry, error]) *ahead {
-	a := &ahead{waiting: make(chan listed, aheadEntries)}
-	go func() {
-		defer close(a.waiting)
-		for entry, err := range entries {
-			select {
-			case a.waiting <- listed{entry, err}:
-			case <-ctx.Done():
-				a.cut = context.Cause(ctx)
-				return
-			}
+// newAhead makes one that has not begun. It ends with ctx, which the listing was made
+// with, or when all was taken.
+func newAhead(ctx context.Context, entries iter.Seq2[identity.Entry, error]) *ahead {
+	return &ahead{ctx: ctx, entries: entries, waiting: make(chan listed, aheadEntries)}
+}
+
+// start begins the listing, if it has not begun.
+func (a *ahead) start() { a.begin.Do(func() { go a.run() }) }
+
+func (a *ahead) run() {
+	defer close(a.waiting)
+	for entry, err := range a.entries {
+		select {
+		case a.waiting <- listed{entry, err}:
+		case <-a.ctx.Done():
+			a.cut = context.Cause(a.ctx)
+			return
 		}
-	}()
-	return a
+	}
 }
 
 // all yields what the listing does, and an error where it was cut off: what is not
 // seen to its end must never pass for all. It is for one consumer, once.
 func (a *ahead) all(yield func(identity.Entry, error) bool) {
+	a.start()
 	for l := range a.waiting {
 		if !yield(l.entry, l.err) {
 			return
@@ -55,10 +63,10 @@ func (a *ahead) all(yield func(identity.Entry, error) bool) {
 	}
 }
 
-// wait returns when the listing has ended; its context is over by then.
-func (a *ahead) wait() {
-	if a != nil {
-		for range a.waiting { //nolint:revive // what nobody takes any more
-		}
+// stop returns when the listing has ended; its context is over by then. It does not
+// begin any more.
+func (a *ahead) stop() {
+	a.begin.Do(func() { close(a.waiting) })
+	for range a.waiting { //nolint:revive // what nobody takes any more
 	}
 }

@@ -48,11 +48,11 @@ func TestAhead(t *testing.T) {
 	broken := errors.New("broken")
 	for _, want := range []error{nil, broken} {
 		var taken atomic.Int64
-		a := startAhead(t.Context(), entries(100, want, &taken))
+		a := newAhead(t.Context(), entries(100, want, &taken))
 		if n, err := a.take(t); n != 100 || !errors.Is(err, want) {
 			t.Errorf("%d entries, %v; want 100, %v", n, err, want)
 		}
-		a.wait()
+		a.stop()
 	}
 }
 
@@ -61,7 +61,8 @@ func TestAheadIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var taken atomic.Int64
-		a := startAhead(t.Context(), entries(100, nil, &taken))
+		a := newAhead(t.Context(), entries(100, nil, &taken))
+		a.start()
 		synctest.Wait()
 		if n := taken.Load(); n != aheadEntries+1 {
 			t.Errorf("%d were taken ahead, want %d", n, aheadEntries+1)
@@ -80,7 +81,8 @@ func TestAheadCutOff(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var taken atomic.Int64
-			a := startAhead(ctx, entries(100, nil, &taken))
+			a := newAhead(ctx, entries(100, nil, &taken))
+			a.start()
 			synctest.Wait()
 			n := 0
 			var cut error
@@ -96,7 +98,21 @@ func TestAheadCutOff(t *testing.T) {
 			if !errors.Is(cut, context.Canceled) || n == 100 {
 				t.Errorf("cut off after %d: %d entries, %v", at, n, cut)
 			}
-			a.wait()
+			a.stop()
 		})
+	}
+}
+
+// One that was never asked for sends nothing.
+func TestAheadNeverBegun(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var taken atomic.Int64
+	a := newAhead(ctx, entries(100, nil, &taken))
+	cancel()
+	a.stop()
+	a.start()
+	if n := taken.Load(); n != 0 {
+		t.Errorf("%d were taken", n)
 	}
 }

@@ -79,7 +79,7 @@ func (c *Cycle) listing(ctx context.Context, k identity.Kind) error {
 	}
 	a := c.agent
 	a.reading(k)
-	return a.list(ctx, c, k, a.listing(ctx, c, k), func() { a.Progress.Advance(1) })
+	return a.list(ctx, c, k, a.listing(ctx, c, k, nil), func() { a.Progress.Advance(1) })
 }
 
 // reading says that objects of a kind are read at the target.

@@ -56,27 +56,25 @@ func (a *Agent) survey(ctx context.Context, c *Cycle, everything bool) (*survey,
 	return s, reading
 }
 
-// list lists every kind that can be. The next is asked for as soon as the one before
-// shows something, so that its first pages are there when it has its turn. After a
-// failure that ends the cycle, the others are given up.
+// list lists every kind that can be. The next is asked for when nothing is left to ask
+// for of the one before, so that its first pages are there when it has its turn. After
+// a failure that ends the cycle, the others are given up.
 func (s *survey) list(ctx context.Context, a *Agent, c *Cycle) {
 	ctx, cancel := context.WithCancel(ctx)
 	kinds := slices.DeleteFunc(a.kinds(), func(k identity.Kind) bool { return !offers(c.profile(), k) })
-	coming := make([]*ahead, len(kinds)+1)
+	listings, next := make([]*ahead, len(kinds)), func() {}
+	for i, k := range slices.Backward(kinds) {
+		listings[i] = newAhead(ctx, a.listing(ctx, c, k, next))
+		next = listings[i].start
+	}
 	defer func() {
 		cancel()
-		for _, entries := range coming {
-			entries.wait()
+		for _, l := range listings {
+			l.stop()
 		}
 	}()
-	begin := func(i int) {
-		if i < len(kinds) && coming[i] == nil {
-			coming[i] = startAhead(ctx, a.listing(ctx, c, kinds[i]))
-		}
-	}
 	for i, k := range kinds {
-		begin(i)
-		err := a.list(ctx, c, k, coming[i].all, func() { s.seen.Add(1); begin(i + 1) })
+		err := a.list(ctx, c, k, listings[i].all, func() { s.seen.Add(1) })
 		if s.listed[k] = err; err != nil && connectors.ClassOf(err) != connectors.Incomplete {
 			return
 		}
@@ -180,9 +178,9 @@ func (s *survey) follow(a *Agent) {
 	}
 }
 
-// listing asks the target for every object of a kind.
-func (a *Agent) listing(ctx context.Context, c *Cycle, k identity.Kind) iter.Seq2[identity.Entry, error] {
-	return c.session.List(ctx, k, connectors.Want{Members: k == identity.Group && a.links()})
+// listing asks the target for every object of a kind; ending is as in Want.
+func (a *Agent) listing(ctx context.Context, c *Cycle, k identity.Kind, ending func()) iter.Seq2[identity.Entry, error] {
+	return c.session.List(ctx, k, connectors.Want{Members: k == identity.Group && a.links(), Ending: ending})
 }
 
 // list brings every object of a listing into the scratch room, or none. Each is told

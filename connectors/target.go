@@ -58,6 +58,11 @@ type Session interface {
 type Want struct {
 	// Members of groups; false lets a target leave them out.
 	Members bool
+	// Ending, where set, is called by List once nothing is left to ask for and
+	// there are entries still to yield. It may not be called at all. Whoever lists
+	// something else next may begin: sooner, what that shows first would be old
+	// when its turn comes, and its cursor expired.
+	Ending func()
 }
 
 // Match is one attribute to look an object up by. The path "id" is the target's

@@ -32,7 +32,11 @@ func (w *walk) byCursor(ctx context.Context, emit emit) error {
 			return fmt.Errorf("page %d: %w", n, err)
 		}
 		before := w.seen.len()
-		if err := emit(w.take(p)); err != nil {
+		fresh := w.take(p)
+		if p.next == "" {
+			w.asked()
+		}
+		if err := emit(fresh); err != nil {
 			return err
 		}
 		if err := w.bounded(); err != nil {

@@ -24,6 +24,7 @@ func (s *session) List(ctx context.Context, k identity.Kind, w connectors.Want) 
 			return
 		}
 		walk := s.newWalk(k, s.leaveOutMembers(k, w))
+		walk.ending = w.Ending
 		err := walk.run(ctx, func(entries []identity.Entry) error {
 			entries, err := s.completeMembers(ctx, k, w, entries, walk)
 			if err != nil {
@@ -72,6 +73,8 @@ type walk struct {
 	lookup bool
 	// maxPages ends a look-up whose filter is ignored; 0 is no bound.
 	maxPages int
+	// ending is called when nothing is left to ask for; nil once it was.
+	ending func()
 
 	// began says that a first page was read.
 	began bool
@@ -157,6 +160,14 @@ func (w *walk) take(p listPage) []identity.Entry {
 		}
 	}
 	return fresh
+}
+
+// asked says that nothing is left to ask for.
+func (w *walk) asked() {
+	if w.ending != nil {
+		w.ending()
+		w.ending = nil
+	}
 }
 
 // learnTotals remembers that totalResults counts more than the page at hand.
@@ -250,7 +261,11 @@ func (w *walk) indexPass(ctx context.Context, get fetch, emit emit, pass int) er
 			head = p.head()
 		}
 		before := w.seen.len()
-		if err := emit(w.take(p)); err != nil {
+		fresh := w.take(p)
+		if pages.asked() {
+			w.asked()
+		}
+		if err := emit(fresh); err != nil {
 			return err
 		}
 		if err := w.bounded(); err != nil {

@@ -15,10 +15,14 @@ import (
 	"github.com/scimsync/scimsync/identity"
 )
 
+// byCursor is the profile of a product that pages by cursor.
+const byCursor = "aws_identity_center"
+
 func TestListUnderHazards(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
+		profile string
 		hazards scimtest.Hazards
 		options scimtest.Options
 		fired   string
@@ -35,14 +39,14 @@ func TestListUnderHazards(t *testing.T) {
 		{name: "string booleans", hazards: scimtest.Hazards{StringBooleans: true}, fired: "StringBooleans"},
 		{name: "pages do not advance", hazards: scimtest.Hazards{NonAdvancingPages: true}, fired: "NonAdvancingPages", want: connectors.Incomplete},
 		{name: "total too big", hazards: scimtest.Hazards{BigTotals: 1 << 40}, fired: "BigTotals", want: connectors.Incomplete},
-		{name: "cursor", options: scimtest.Options{CursorPaging: true}},
+		{name: "cursor", profile: byCursor, options: scimtest.Options{CursorPaging: true}},
 		{name: "half a body once", hazards: scimtest.Hazards{HalfBody: scimtest.When{Every: 4, Method: http.MethodGet}}, fired: "HalfBody"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			o := c.options
 			o.Hazards, o.PageSize = c.hazards, 20
-			r := newRig(t, o, scim.Settings{})
+			r := newRig(t, o, scim.Settings{Profile: c.profile})
 			r.people(t, 45)
 			got, err := r.list(t, identity.User, connectors.Want{})
 			if c.fired != "" {
@@ -64,6 +68,41 @@ func TestListUnderHazards(t *testing.T) {
 			}
 			if len(got) != 45 || len(distinct) != 45 {
 				t.Errorf("%d entries, %d distinct, want 45", len(got), len(distinct))
+			}
+		})
+	}
+}
+
+// Ending tells once that nothing is left to ask for, and not before.
+func TestListEnding(t *testing.T) {
+	t.Parallel()
+	const never = -1
+	for _, c := range []struct {
+		name    string
+		profile string
+		options scimtest.Options
+		want    int // entries yielded by then
+	}{
+		// The pages after the first are asked for together.
+		{"by index", "", scimtest.Options{}, 0},
+		{"by cursor", byCursor, scimtest.Options{CursorPaging: true}, 40},
+		{"no total", "", scimtest.Options{Hazards: scimtest.Hazards{NoTotal: true}}, never},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.options.PageSize = 20
+			r := newRig(t, c.options, scim.Settings{Profile: c.profile})
+			r.people(t, 45)
+			yielded, at, times := 0, never, 0
+			ending := func() { at = yielded; times++ }
+			for _, err := range r.session.List(t.Context(), identity.User, connectors.Want{Ending: ending}) {
+				if err != nil {
+					break
+				}
+				yielded++
+			}
+			if at != c.want || times > 1 {
+				t.Errorf("called %d times, after %d entries; want after %d", times, at, c.want)
 			}
 		})
 	}

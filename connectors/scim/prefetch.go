@@ -109,6 +109,10 @@ func (p *prefetch) fill() {
 	}
 }
 
+// asked reports whether the last page is on its way or here, as far as the total
+// tells.
+func (p *prefetch) asked() bool { return p.total >= 0 && p.next > p.total }
+
 // drop forgets what is on its way and stops reading ahead.
 func (p *prefetch) drop() {
 	p.off = true
