@@ -67,6 +67,6 @@ func (a *ahead) all(yield func(identity.Entry, error) bool) {
 // begin any more.
 func (a *ahead) stop() {
 	a.begin.Do(func() { close(a.waiting) })
-	for range a.waiting { //nolint:revive // what nobody takes any more
+	for range a.waiting { // what nobody takes any more
 	}
 }
