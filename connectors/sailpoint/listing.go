@@ -2,9 +2,7 @@ package sailpoint
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/url"
 
@@ -181,68 +179,4 @@ func (l listing[T]) fresh(items []T, last string, seen *idSet) bool {
 		}
 	}
 	return false
-}
-
-// idSet is a set of ids. SailPoint's are 32 hexadecimal digits, of which it keeps
-// the sixteen bytes.
-type idSet struct {
-	short map[[16]byte]struct{}
-	other map[string]struct{}
-}
-
-func newIDSet() *idSet {
-	return &idSet{short: map[[16]byte]struct{}{}, other: map[string]struct{}{}}
-}
-
-// packed returns the bytes of an id that consists of 32 lower-case hexadecimal
-// digits.
-func packed(id string) ([16]byte, bool) {
-	var key [16]byte
-	if len(id) != 2*len(key) {
-		return key, false
-	}
-	for i := range len(id) {
-		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return key, false
-		}
-	}
-	_, err := hex.Decode(key[:], []byte(id))
-	return key, err == nil
-}
-
-// add reports whether the id is new.
-func (s *idSet) add(id string) bool {
-	before := s.len()
-	if key, ok := packed(id); ok {
-		s.short[key] = struct{}{}
-	} else {
-		s.other[id] = struct{}{}
-	}
-	return s.len() > before
-}
-
-func (s *idSet) has(id string) bool {
-	if key, ok := packed(id); ok {
-		_, in := s.short[key]
-		return in
-	}
-	_, in := s.other[id]
-	return in
-}
-
-func (s *idSet) len() int { return len(s.short) + len(s.other) }
-
-func (s *idSet) all() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for key := range s.short {
-			if !yield(hex.EncodeToString(key[:])) {
-				return
-			}
-		}
-		for id := range s.other {
-			if !yield(id) {
-				return
-			}
-		}
-	}
 }
