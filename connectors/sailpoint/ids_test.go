@@ -16,7 +16,7 @@ func TestIDSet(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 3*idBlock).Draw(t, "n")
-		// A step is never zero: a stray, a repetition, or the next in order.
+		// A step ahead is the next in order; another one a stray or a repetition.
 		steps := rapid.SliceOfN(rapid.IntRange(-4, 40), n, n).Draw(t, "steps")
 		set, want := newIDSet(), map[string]bool{}
 		at := 0
