@@ -228,16 +228,23 @@ func (w *comparison) references(ctx context.Context) error {
 			return err
 		}
 		var attributes []identity.Attribute
-		for path, ref := range open {
-			to, err := c.scratch.Account(ctx, ref.ID)
+		for path, r := range open {
+			to, err := c.scratch.Account(ctx, r.who.ID)
 			if err != nil {
+				return err
+			}
+			found := ""
+			if to != nil {
+				found = r.who.ID
+			}
+			if err := c.await(ctx, d.Ref, r, found); err != nil {
 				return err
 			}
 			switch {
 			case to == nil:
 			case to.TargetID != "" && j.Live != nil && w.policy.Same(path, to.TargetID, j.Live.Attrs[path]):
 			default:
-				attributes = append(attributes, identity.Attribute{Path: path, After: identity.Reference{Ref: ref}})
+				attributes = append(attributes, identity.Attribute{Path: path, After: identity.Reference{Ref: r.who}})
 			}
 		}
 		if len(attributes) == 0 {

@@ -8,48 +8,55 @@ import (
 	"github.com/scimsync/scimsync/identity"
 )
 
+// referral is whom an attribute names: as the record does, and who that is; nobody
+// where there is none.
+type referral struct{ named, who identity.Ref }
+
 // references replaces what a mapping refers to by the target id of that object,
-// where it has one at the target now. What has none yet is left out of the entry
-// and comes in a later step; what nobody can resolve is not managed. Either is
-// noted, so that a later cycle over the object referred to finds this one; and so
-// is a name, which may pass to somebody else.
-func (a *Agent) references(ctx context.Context, c *Cycle, e *identity.Entry) (map[string]identity.Ref, error) {
-	var open map[string]identity.Ref
+// where it has one at the target now. What has none yet is left out of the entry,
+// and returned by its path: it comes in a later step. What nobody can resolve is
+// not managed. That is noted, so that a later cycle over the object referred to
+// finds this one; and so is a name, which may pass to somebody else.
+func (a *Agent) references(ctx context.Context, c *Cycle, e *identity.Entry) (map[string]referral, error) {
+	var open map[string]referral
 	for path, value := range e.Attrs {
 		reference, ok := value.(identity.Reference)
 		if !ok {
 			continue
 		}
 		delete(e.Attrs, path)
-		ref, err := a.resolve(ctx, c, reference.Ref)
+		who, err := a.resolve(ctx, c, reference.Ref)
 		if err != nil {
 			return nil, fmt.Errorf("%s of %s: %w", path, e.Ref, err)
 		}
-		if ref == e.Ref {
+		if who == e.Ref {
 			continue
 		}
-		id := ""
-		if !ref.IsZero() {
-			if id, err = a.accountOf(ctx, c, ref); err != nil {
+		r := referral{named: reference.Ref, who: who}
+		if who.IsZero() {
+			if err := c.await(ctx, e.Ref, r, ""); err != nil {
 				return nil, err
 			}
+			continue
 		}
-		if id == "" || ref != reference.Ref {
-			if err := c.await(ctx, e.Ref, reference.Ref, ref); err != nil {
-				return nil, err
+		id, err := a.accountOf(ctx, c, who)
+		if err != nil {
+			return nil, err
+		}
+		if id == "" {
+			if open == nil {
+				open = map[string]referral{}
 			}
-		}
-		if id != "" {
-			e.Attrs[path] = id
+			open[path] = r
 			continue
 		}
-		if ref.IsZero() {
+		e.Attrs[path] = id
+		if r.named == r.who {
 			continue
 		}
-		if open == nil {
-			open = map[string]identity.Ref{}
+		if err := c.await(ctx, e.Ref, r, who.ID); err != nil {
+			return nil, err
 		}
-		open[path] = ref
 	}
 	return open, nil
 }
@@ -97,17 +104,19 @@ func (a *Agent) accountOf(ctx context.Context, c *Cycle, ref identity.Ref) (stri
 	return owned.TargetID, nil
 }
 
-// await notes whom an object waits for: as the record names it, and by its id.
-func (c *Cycle) await(ctx context.Context, from, named, resolved identity.Ref) error {
-	if named.ID == "" {
+// await notes whom an object waits for: as the record names it, and by its id. found
+// is the source id of whoever the object refers to at the target, or is about to; ""
+// where it was left without.
+func (c *Cycle) await(ctx context.Context, from identity.Ref, r referral, found string) error {
+	if r.named.ID == "" {
 		return nil
 	}
-	wanted := []string{named.ID, identity.Fold(named.ID)}
-	if !resolved.IsZero() {
-		wanted = append(wanted, resolved.ID)
+	wanted := []string{r.named.ID, identity.Fold(r.named.ID)}
+	if !r.who.IsZero() {
+		wanted = append(wanted, r.who.ID)
 	}
 	for _, w := range wanted {
-		if err := c.scratch.Await(ctx, from, w); err != nil {
+		if err := c.scratch.Await(ctx, from, w, found); err != nil {
 			return err
 		}
 	}

@@ -99,7 +99,8 @@ CREATE TEMP TABLE idled (
   user_id TEXT NOT NULL, group_id TEXT NOT NULL, PRIMARY KEY (user_id, group_id)) WITHOUT ROWID;
 CREATE TEMP TABLE idle_account (target_id TEXT PRIMARY KEY, source_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE awaited (
-  kind TEXT NOT NULL, source_id TEXT NOT NULL, wanted TEXT NOT NULL, PRIMARY KEY (kind, source_id, wanted)) WITHOUT ROWID;
+  kind TEXT NOT NULL, source_id TEXT NOT NULL, wanted TEXT NOT NULL, found TEXT NOT NULL,
+  PRIMARY KEY (kind, source_id, wanted)) WITHOUT ROWID;
 CREATE TEMP TABLE grace (
   kind TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (kind, source_id)) WITHOUT ROWID;
 CREATE TEMP TABLE skipped (

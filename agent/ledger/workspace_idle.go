@@ -52,9 +52,9 @@ const (
 	// Ends with within.
 	awaitedForget = `DELETE FROM main.awaiting WHERE sync = ?1
 		AND NOT EXISTS (SELECT 1 FROM temp.awaited w
-		  WHERE w.kind = awaiting.kind AND w.source_id = awaiting.source_id AND w.wanted = awaiting.wanted)`
-	awaitedKeep = `INSERT OR IGNORE INTO main.awaiting (sync, kind, source_id, wanted)
-		SELECT ?1, kind, source_id, wanted FROM temp.awaited`
+		  WHERE w.kind = awaiting.kind AND w.source_id = awaiting.source_id AND w.wanted = awaiting.wanted AND w.found = awaiting.found)`
+	awaitedKeep = `INSERT OR IGNORE INTO main.awaiting (sync, kind, source_id, wanted, found)
+		SELECT ?1, kind, source_id, wanted, found FROM temp.awaited`
 )
 
 // RememberIdle writes down, at the end of a cycle, who took no part in
@@ -97,10 +97,11 @@ func (l *Ledger) KnowsIdle(ctx context.Context, sync string) (bool, error) {
 	return ok, l.wrap(ctx, "read who took no part", err)
 }
 
-// Await notes that an object names somebody, by source id or by a folded name,
-// who has no account.
-func (w *Workspace) Await(ctx context.Context, ref identity.Ref, wanted string) error {
-	return w.exec(ctx, `INSERT OR IGNORE INTO temp.awaited VALUES (?,?,?)`, ref.Kind, ref.ID, wanted)
+// Await notes that an object names somebody, by source id or by a folded name, who
+// may turn out to be another one: found is who he is now, by source id, or "" where
+// he is not at the target. What was noted before of the same name is replaced.
+func (w *Workspace) Await(ctx context.Context, ref identity.Ref, wanted, found string) error {
+	return w.exec(ctx, `INSERT OR REPLACE INTO temp.awaited VALUES (?,?,?,?)`, ref.Kind, ref.ID, wanted, found)
 }
 
 // The groups whose members a plan about a few objects has to look at besides the

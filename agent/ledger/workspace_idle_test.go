@@ -111,22 +111,28 @@ func TestRememberIdle(t *testing.T) {
 }
 
 // Who names somebody without an account, or by a name that changes hands, is found
-// when that one is looked at.
+// when that one is looked at. Whoever refers to him already is not: a boss has many.
 func TestSelectAwaiting(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
 	ctx := t.Context()
-	for ref, wanted := range map[string]string{"byid": "boss", "byname": "boss@example.com", "other": "nobody"} {
-		must(t, r.Await(ctx, user(ref), wanted))
+	for ref, named := range map[string]struct{ wanted, found string }{
+		"byid":   {"boss", ""},
+		"byname": {"boss@example.com", ""},
+		"other":  {"boss@example.com", "namesake"},
+		"report": {"boss@example.com", "boss"},
+		"beside": {"nobody", ""},
+	} {
+		must(t, r.Await(ctx, user(ref), named.wanted, named.found))
 	}
 	must(t, r.RememberIdle(ctx))
 	for _, c := range []struct {
 		owned string // the name the boss is owned under
 		want  []string
 	}{
-		{"", []string{"boss", "byid", "byname"}},
-		{"old@example.com", []string{"boss", "byid", "byname"}},
-		{"Boss@example.com", []string{"boss"}},
+		{"", []string{"boss", "byid", "byname", "other", "report"}},
+		{"old@example.com", []string{"boss", "byid", "byname", "other", "report"}},
+		{"Boss@example.com", []string{"boss", "byid", "byname", "other"}}, // he was gone, and is back
 	} {
 		if c.owned != "" {
 			must(t, r.l.Own(ctx, Owned{
@@ -144,11 +150,13 @@ func TestSelectAwaiting(t *testing.T) {
 		}
 		same(t, "selected with "+c.owned, got, c.want)
 	}
-	few := r.again(user("byid"))
-	must(t, few.RememberIdle(ctx)) // waits for nobody any more
-	n, err := few.count(ctx, `SELECT count(*) FROM main.awaiting WHERE source_id = 'byid'`)
+	few := r.again(user("byid"), user("byname"))
+	must(t, few.Await(ctx, user("byname"), "boss@example.com", ""))
+	must(t, few.Await(ctx, user("byname"), "boss@example.com", "boss")) // once he has an account
+	must(t, few.RememberIdle(ctx))                                      // byid waits for nobody any more
+	left, err := few.strings(ctx, `SELECT source_id || ' ' || found FROM main.awaiting ORDER BY source_id`)
 	must(t, err)
-	same(t, "rows", n, 0)
+	same(t, "left", left, []string{"beside ", "byname boss", "other namesake", "report boss"})
 }
 
 // A group that is gone has no members, also where nobody says so one by one.

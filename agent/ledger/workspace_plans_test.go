@@ -84,7 +84,7 @@ func TestQueryPlans(t *testing.T) {
 			drain(err)
 			_, err = r.IsSelected(ctx, user("a"))
 			drain(err)
-			drain(r.Await(ctx, user("a"), "b"))
+			drain(r.Await(ctx, user("a"), "b", ""))
 			drain(r.Unclaim(ctx, user("a"), "t-a"))
 			drain(r.Unenrol(ctx, user("z")))
 		}},

@@ -48,15 +48,18 @@ const selectLeaving = `INSERT OR IGNORE INTO temp.selected SELECT l.kind, l.sour
 	WHERE l.sync = ?1 AND l.kind = ?2 AND l.since <= ?3
 	  AND NOT EXISTS (SELECT 1 FROM main.dirty d WHERE d.sync = ?1 AND d.kind = l.kind AND d.source_id = l.source_id AND d.next_try > ?4)`
 
-// SelectAwaiting adds the objects that name, in an attribute, a selected one that
-// is not owned yet, or not under its present name: by its source id, or by what it
-// carries at path. They were left without that attribute, or with another one.
+// SelectAwaiting adds the objects that name, in an attribute, a selected one: by its
+// source id, or by what it carries at path. They are those that it was not found
+// for when they were last looked at, so that they were left without that attribute
+// or with somebody else in it; and, where it is not owned under its present name,
+// all of them.
 func (w *Workspace) SelectAwaiting(ctx context.Context, path string) error {
 	return w.exec(ctx, `INSERT OR IGNORE INTO temp.selected
 		SELECT a.kind, a.source_id FROM temp.desired d
 		CROSS JOIN temp.desired_key x ON x.kind = d.kind AND x.source_id = d.source_id AND x.path = ?2
 		CROSS JOIN main.awaiting a ON a.sync = ?1 AND a.wanted IN (d.source_id, x.value)
-		WHERE NOT EXISTS (SELECT 1 FROM main.owned o WHERE o.sync = ?1 AND o.kind = d.kind AND o.source_id = d.source_id AND lower(o.name) = x.value)`,
+		WHERE a.found <> d.source_id
+		  OR NOT EXISTS (SELECT 1 FROM main.owned o WHERE o.sync = ?1 AND o.kind = d.kind AND o.source_id = d.source_id AND lower(o.name) = x.value)`,
 		w.sync, path)
 }
 

@@ -402,11 +402,6 @@ func (d *tenancy) deltaLink() string {
 // and on demand.
 func TestDeltaReference(t *testing.T) {
 	t.Parallel()
-	manager := func(d *tenancy, who string) any {
-		enterprise, _ := d.user(who)["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"].(map[string]any)
-		value, _ := enterprise["manager"].(map[string]any)
-		return value["value"]
-	}
 	for name, args := range map[string][]string{"delta": nil, "on demand": {"--only", "user:" + entraID(1)}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -416,7 +411,7 @@ func TestDeltaReference(t *testing.T) {
 			d.asked()
 			d.changes(d.sync(exitDone, args...), "update user ada@example.com")
 			bo, _ := d.application.Find(identity.User, "bo@example.com")
-			if got := manager(d, "ada@example.com"); got != bo.ID {
+			if got := d.manager("ada@example.com"); got != bo.ID {
 				t.Errorf("the manager is %v, want %s", got, bo.ID)
 			}
 			for _, r := range d.application.Log() {
@@ -427,4 +422,44 @@ func TestDeltaReference(t *testing.T) {
 			d.agrees()
 		})
 	}
+}
+
+// Whoever names somebody who has left, by name or by id, refers to him once he is
+// back: his account was ours all the time, under the same name.
+func TestDeltaReferenceReturns(t *testing.T) {
+	t.Parallel()
+	for name, boss := range map[string]string{"by name": "bo@example.com", "by id": entraID(2)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newTenancy(t, crew(), following)
+			d.sync(exitDone)
+			d.must(d.tenant.DeleteUser(entraID(2)))
+			d.must(d.tenant.UpdateUser(entraID(1), map[string]any{"officeLocation": boss}))
+			d.changes(d.delta(exitDone), "deactivate user bo@example.com")
+			d.must(d.tenant.RestoreUser(entraID(2)))
+			d.changes(d.delta(exitDone),
+				"update user ada@example.com", "reactivate user bo@example.com", "remove-members group OM_Red bo@example.com")
+			bo, _ := d.application.Find(identity.User, "bo@example.com")
+			if got := d.manager("ada@example.com"); got != bo.ID {
+				t.Errorf("the manager is %v, want %s", got, bo.ID)
+			}
+			// She has him now, and is not looked at for another change of his.
+			d.must(d.tenant.UpdateUser(entraID(2), map[string]any{"surname": "Other"}))
+			d.asked()
+			d.changes(d.delta(exitDone), "update user bo@example.com")
+			ada, _ := d.application.Find(identity.User, "ada@example.com")
+			for _, r := range d.application.Log() {
+				if strings.Contains(r.Path+r.Query, ada.ID) || strings.Contains(r.Query, "ada") {
+					t.Errorf("%s %s?%s: she was asked for", r.Method, r.Path, r.Query)
+				}
+			}
+		})
+	}
+}
+
+// manager returns whose id somebody's manager has at the application.
+func (d *tenancy) manager(who string) any {
+	enterprise, _ := d.user(who)["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"].(map[string]any)
+	value, _ := enterprise["manager"].(map[string]any)
+	return value["value"]
 }
