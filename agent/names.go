@@ -233,17 +233,13 @@ func (w *comparison) references(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			found := ""
-			if to != nil {
-				found = r.who.ID
+			if to == nil {
+				continue
 			}
-			if err := c.await(ctx, d.Ref, r, found); err != nil {
+			if err := c.await(ctx, d.Ref, r, r.who.ID); err != nil {
 				return err
 			}
-			switch {
-			case to == nil:
-			case to.TargetID != "" && j.Live != nil && w.policy.Same(path, to.TargetID, j.Live.Attrs[path]):
-			default:
+			if to.TargetID == "" || j.Live == nil || !w.policy.Same(path, to.TargetID, j.Live.Attrs[path]) {
 				attributes = append(attributes, identity.Attribute{Path: path, After: identity.Reference{Ref: r.who}})
 			}
 		}

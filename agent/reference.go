@@ -32,30 +32,28 @@ func (a *Agent) references(ctx context.Context, c *Cycle, e *identity.Entry) (ma
 		if who == e.Ref {
 			continue
 		}
-		r := referral{named: reference.Ref, who: who}
-		if who.IsZero() {
-			if err := c.await(ctx, e.Ref, r, ""); err != nil {
+		r, id := referral{named: reference.Ref, who: who}, ""
+		if !who.IsZero() {
+			if id, err = a.accountOf(ctx, c, who); err != nil {
 				return nil, err
 			}
-			continue
 		}
-		id, err := a.accountOf(ctx, c, who)
-		if err != nil {
+		switch {
+		case id == "":
+			err = c.await(ctx, e.Ref, r, "")
+		case r.named != who:
+			err = c.await(ctx, e.Ref, r, who.ID)
+		}
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if id == "" {
+		case id != "":
+			e.Attrs[path] = id
+		case !who.IsZero():
 			if open == nil {
 				open = map[string]referral{}
 			}
 			open[path] = r
-			continue
-		}
-		e.Attrs[path] = id
-		if r.named == r.who {
-			continue
-		}
-		if err := c.await(ctx, e.Ref, r, who.ID); err != nil {
-			return nil, err
 		}
 	}
 	return open, nil
