@@ -34,6 +34,7 @@ func TestHazards(t *testing.T) {
 		"case sensitive filter":        {latent: true, hazards: scimtest.Hazards{FilterUserNameCaseSensitive: true}},
 		"empty members":                {hazards: scimtest.Hazards{EmptyMembers: true}},
 		"members missing from lists":   {hazards: scimtest.Hazards{MembersMissingFromLists: true}},
+		"groups not by id":             {latent: true, hazards: scimtest.Hazards{GroupsNotByID: true}},
 		"ignores excludedAttributes":   {latent: true, hazards: scimtest.Hazards{IgnoreExcludedAttributes: true}},
 		"hides inactive":               {hazards: scimtest.Hazards{HideInactive: "revive"}},
 		"string booleans":              {hazards: scimtest.Hazards{StringBooleans: true}},
@@ -97,6 +98,28 @@ func TestHazards(t *testing.T) {
 			w.settled()
 			w.complete()
 		})
+	}
+}
+
+// A group that the target lists, and does not find by its id when it is asked for the
+// members, is neither made anew nor changed: it may be there or not.
+func TestListedAndNotFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withHazards(scimtest.Hazards{GroupsNotByID: true, MembersMissingFromLists: true}))
+	if r := w.command("sync"); r.code != exitDone {
+		t.Fatalf("first sync:\n%s", r)
+	}
+	before := len(w.application.Groups())
+	w.must(w.org.UpdateUser(w.activeIDs()[0], map[string]any{"lastName": "Renamed"}))
+	for _, args := range [][]string{{"sync"}, {"sync", "--only", "group:" + w.application.Groups()[0].Name}} {
+		r := w.command(args...)
+		if r.code != exitPartial || !strings.Contains(r.out, "did not show its members") {
+			t.Errorf("%s: want exit %d and why\n%s", args, exitPartial, r)
+		}
+		if after := len(w.application.Groups()); after != before {
+			t.Errorf("%s: %d groups, before %d", args, after, before)
+		}
+		w.unique()
 	}
 }
 

@@ -77,10 +77,12 @@ type fillIn struct {
 	s       *session
 	entries []identity.Entry
 	walk    *walk
-	gone    map[int]string // why an entry is not handed on; "" where it vanished
+	refused map[int]string // why an entry is not handed on
 }
 
-// read reads the groups at these places and reports whether any has members.
+// read reads the groups at these places and reports whether any has members. Of a
+// group that was listed and is not found by its id they are not known: it may have
+// gone meanwhile or not, so that it is neither made anew nor changed.
 func (f *fillIn) read(ctx context.Context, places []int) (bool, error) {
 	errs := make([]error, len(places))
 	group, ctx := errgroup.WithContext(ctx)
@@ -88,12 +90,13 @@ func (f *fillIn) read(ctx context.Context, places []int) (bool, error) {
 	for n, i := range places {
 		group.Go(func() error {
 			e, err := f.s.read(ctx, identity.Group, f.entries[i].TargetID, connectors.Want{Members: true})
-			if isClass(err, connectors.Missing, connectors.Rejected, connectors.Forbidden) {
+			if isClass(err, connectors.Rejected, connectors.Forbidden) {
 				errs[n] = err
 				return nil
 			}
-			if err == nil {
+			if err == nil || isClass(err, connectors.Missing) {
 				f.entries[i].Members = e.Members
+				return nil
 			}
 			return err
 		})
@@ -107,34 +110,28 @@ func (f *fillIn) read(ctx context.Context, places []int) (bool, error) {
 		if errs[n] == nil {
 			continue
 		}
-		if f.gone == nil {
-			f.gone = map[int]string{}
+		if f.refused == nil {
+			f.refused = map[int]string{}
 		}
-		f.gone[i] = ""
-		if !isClass(errs[n], connectors.Missing) {
-			f.gone[i] = errs[n].Error()
-		}
+		f.refused[i] = errs[n].Error()
 	}
 	return shown, nil
 }
 
-// kept returns the entries without those that vanished meanwhile; one that
-// exists and could not be read makes the listing incomplete.
+// kept returns the entries without those that could not be read: they make the
+// listing incomplete.
 func (f *fillIn) kept() []identity.Entry {
-	if len(f.gone) == 0 {
+	if len(f.refused) == 0 {
 		return f.entries
 	}
 	var out []identity.Entry
 	for i, e := range f.entries {
-		why, gone := f.gone[i]
-		if !gone {
-			out = append(out, e)
-			continue
-		}
-		if why != "" {
+		if why, refused := f.refused[i]; refused {
 			f.walk.unread++
 			f.walk.unreadable = append(f.walk.unreadable, why)
+			continue
 		}
+		out = append(out, e)
 	}
 	return out
 }

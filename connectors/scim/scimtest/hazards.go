@@ -28,6 +28,8 @@ type Hazards struct {
 	MembersMissingFromLists bool `json:",omitempty"`
 	// MembersCap shows only the first so many members of a group.
 	MembersCap int `json:",omitempty"`
+	// GroupsNotByID answers 404 to a GET of a single group, whatever listings show.
+	GroupsNotByID bool `json:",omitempty"`
 	// IgnoreExcludedAttributes returns what excludedAttributes names.
 	IgnoreExcludedAttributes bool `json:",omitempty"`
 	// HideInactive treats a user whose active is false as absent, and says

@@ -72,6 +72,10 @@ func readHazards() map[string]hazardCase {
 		"MembersCap": {Hazards{MembersCap: 1}, func(w world) {
 			w.equal(len(asList(w.do("GET", "/Groups/"+w.math, "").doc["members"])), 1, "members shown")
 		}},
+		"GroupsNotByID": {Hazards{GroupsNotByID: true}, func(w world) {
+			w.want(w.do("GET", "/Groups/"+w.math, ""), 404, "")
+			w.equal(w.names("/Groups"+filterQuery(`displayName eq "math"`)), "math", "found")
+		}},
 		"IgnoreExcludedAttributes": {Hazards{IgnoreExcludedAttributes: true}, func(w world) {
 			r := w.do("GET", "/Groups?excludedAttributes=members", "")
 			w.equal(strings.Contains(r.raw, "members"), true, "members")

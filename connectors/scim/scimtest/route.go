@@ -130,6 +130,10 @@ func (s *Server) get(c *call, t *resourceType, id string) (*answer, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	r, err := s.lookUp(c.h, t, id)
+	if err == nil && c.h.GroupsNotByID && t.kind == identity.Group {
+		s.fire("GroupsNotByID")
+		err = notFound(t.name + " " + id)
+	}
 	if err != nil {
 		return nil, err
 	}
