@@ -16,7 +16,8 @@ type referral struct{ named, who identity.Ref }
 // where it has one at the target now. What has none yet is left out of the entry,
 // and returned by its path: it comes in a later step. What nobody can resolve is
 // not managed. That is noted, so that a later cycle over the object referred to
-// finds this one; and so is a name, which may pass to somebody else.
+// finds this one; and so is a name, which may pass to somebody else, and any reference
+// where accounts are deleted and made anew.
 func (a *Agent) references(ctx context.Context, c *Cycle, e *identity.Entry) (map[string]referral, error) {
 	var open map[string]referral
 	for path, value := range e.Attrs {
@@ -41,7 +42,7 @@ func (a *Agent) references(ctx context.Context, c *Cycle, e *identity.Entry) (ma
 		switch {
 		case id == "":
 			err = c.await(ctx, e.Ref, r, "")
-		case r.named != who:
+		case r.named != who || a.deletesLeavers(who.Kind):
 			err = c.await(ctx, e.Ref, r, who.ID)
 		}
 		switch {

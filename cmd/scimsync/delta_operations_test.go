@@ -61,7 +61,10 @@ func (m *tenantModel) operations() map[string]func() {
 			p.upn, q.upn = q.upn, p.upn
 		}),
 		"manager": person(func(id string, p *tenantPerson) {
-			p.manager = m.people[pickKey(m, m.people, "manager")].upn
+			p.manager = pickKey(m, m.people, "manager")
+			if rapid.Bool().Draw(m.draw, "by name") {
+				p.manager = m.people[p.manager].upn
+			}
 			set(id, map[string]any{"officeLocation": p.manager})
 		}),
 		// Of somebody who comes only later.

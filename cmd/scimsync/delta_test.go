@@ -457,6 +457,31 @@ func TestDeltaReferenceReturns(t *testing.T) {
 	}
 }
 
+// Whoever is deleted and comes back gets another account, which those who refer to him
+// hear of.
+func TestDeltaReferenceMadeAnew(t *testing.T) {
+	t.Parallel()
+	for name, boss := range map[string]string{"by name": "bo@example.com", "by id": entraID(2)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newTenancy(t, crew(), strings.Replace(following, "users:\n", "users:\n  leavers: {disabled: delete}\n", 1))
+			d.must(d.tenant.UpdateUser(entraID(1), map[string]any{"officeLocation": boss}))
+			d.sync(exitDone)
+			d.sync(exitDone, "--full") // now that everybody has an account
+			d.must(d.tenant.SetEnabled(entraID(2), false))
+			d.changes(d.delta(exitDone), "delete user bo@example.com")
+			d.must(d.tenant.SetEnabled(entraID(2), true))
+			d.changes(d.delta(exitDone),
+				"create user bo@example.com", "update user ada@example.com", "add-members group OM_Red bo@example.com")
+			bo, _ := d.application.Find(identity.User, "bo@example.com")
+			if got := d.manager("ada@example.com"); got != bo.ID {
+				t.Errorf("the manager is %v, want %s", got, bo.ID)
+			}
+			d.agrees()
+		})
+	}
+}
+
 // manager returns whose id somebody's manager has at the application.
 func (d *tenancy) manager(who string) any {
 	enterprise, _ := d.user(who)["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"].(map[string]any)
