@@ -17,11 +17,11 @@ const (
 
 // refused notes that one of beside requests was too many.
 func (c *crowd) refused(beside int) {
+	if c.bad == 0 { // the first of them, or the first since as many were tried again
+		c.hold = min(longestHold, max(crowdHold, 2*c.hold))
+	}
 	if c.bad == 0 || beside <= c.bad {
 		c.bad = beside
-	}
-	if c.calm > 0 || c.hold == 0 { // not the same moment again
-		c.hold = min(longestHold, max(crowdHold, 2*c.hold))
 	}
 	c.calm, c.credit = 0, 0
 	c.most = min(c.most, beside-1)

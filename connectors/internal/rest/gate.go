@@ -147,8 +147,7 @@ func (g *gate) enter(ctx context.Context, kind string) (ticket, time.Duration, e
 	select {
 	case <-w.turn: // given in the same moment: pass it on
 		if w.err == nil {
-			g.inFlight--
-			g.left = true
+			g.vacate()
 		}
 	default:
 		g.queue.Remove(entry)
@@ -214,6 +213,12 @@ func (g *gate) admit(kind string, now time.Time) ticket {
 	}
 	g.wave.most = g.inFlight
 	return ticket{kind: kind, round: g.round, beside: g.inFlight, wave: g.wave, at: now}
+}
+
+// vacate gives a place back.
+func (g *gate) vacate() {
+	g.inFlight--
+	g.left = true
 }
 
 // dispatch lets through whoever may go, and sets the alarm for the next.
@@ -285,8 +290,7 @@ func (g *gate) leave(t ticket, f *fault, told report) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.inFlight--
-	g.left = true
+	g.vacate()
 	g.account(t, told)
 	switch {
 	case f != nil && f.slow:
