@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -251,21 +249,6 @@ func (m *tenantModel) follows(operations map[string]func()) {
 	}
 }
 
-// deltaRuns is how many runs a part makes: $SCIMSYNC_DELTA_RUNS, or few enough for
-// every day. A nightly run takes some hundreds.
-func deltaRuns(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("SCIMSYNC_DELTA_RUNS")
-	if text == "" {
-		return modelRuns
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("SCIMSYNC_DELTA_RUNS takes a number, not %q", text)
-	}
-	return n
-}
-
 // Whatever happens in the tenant, delta cycles do what full ones would.
 func TestDeltaModel(t *testing.T) {
 	t.Parallel()
@@ -273,7 +256,7 @@ func TestDeltaModel(t *testing.T) {
 		for part := range 2 {
 			t.Run(fmt.Sprint("assigned=", assigned != "", " ", part), func(t *testing.T) {
 				t.Parallel()
-				runs, limit, failed := 0, deltaRuns(t), false
+				runs, limit, failed := 0, asked(t, "SCIMSYNC_DELTA_RUNS", modelRuns), false
 				rapid.Check(t, func(rt *rapid.T) {
 					// A failure is run again to be made small.
 					if runs++; runs > limit && !failed {

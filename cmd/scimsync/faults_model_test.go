@@ -3,30 +3,13 @@ package main
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/scimsync/scimsync/identity"
 )
-
-// faultyRuns is how many runs a part of the test below makes: $SCIMSYNC_FAULT_RUNS,
-// or few enough for every day. A nightly run takes some hundreds.
-func faultyRuns(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("SCIMSYNC_FAULT_RUNS")
-	if text == "" {
-		return 2
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("SCIMSYNC_FAULT_RUNS takes a number, not %q", text)
-	}
-	return n
-}
 
 // struck is a model among whose operations are syncs that something goes wrong
 // with.
@@ -102,8 +85,8 @@ func (s *struck) crash() {
 // nothing that is not ours.
 func (s *struck) guarded(before map[string]bool, r ran) {
 	lost, now := 0, s.enabled()
-	for login := range before {
-		if !now[login] {
+	for id := range before {
+		if !now[id] {
 			lost++
 		}
 	}
@@ -152,7 +135,7 @@ func TestModelWithFaults(t *testing.T) {
 	for name, more := range map[string]string{"full": "", "delta": nightly} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			runs, limit, failed := 0, faultyRuns(t), false
+			runs, limit, failed := 0, asked(t, "SCIMSYNC_FAULT_RUNS", 2), false
 			fired := map[string]int{}
 			total := func() int {
 				sum := 0
@@ -175,10 +158,6 @@ func TestModelWithFaults(t *testing.T) {
 				s.rests()
 				operations := m.operations()
 				operations["sync"], operations["quiet"] = s.strike, s.rests
-				operations["found"] = func() {
-					id := fmt.Sprint("00gnew", len(m.teams))
-					m.found(id, "New "+id, m.one("founder"))
-				}
 				if more != "" {
 					// What somebody's hand does at the target is for a
 					// full cycle to see.

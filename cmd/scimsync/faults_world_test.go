@@ -126,16 +126,6 @@ func (u *unruly) officeDay(m *model, n int) {
 	m.found(fmt.Sprint("00gday", n), fmt.Sprint("Day ", n), id)
 }
 
-// found makes a group of people.
-func (m *model) found(id, name string, members ...string) {
-	_, err := m.world.org.CreateGroup(oktatest.Team(id, name, members...))
-	m.must(err)
-	m.teams[id] = map[string]bool{}
-	for _, member := range members {
-		m.teams[id][member] = true
-	}
-}
-
 // How a sync of a tenant is read once the first cycle is done.
 const (
 	rarely = "0 3 1 1 *" // in full: in between by what changed

@@ -29,10 +29,13 @@ type model struct {
 	people map[string]*modelPerson
 	// teams by source id, with the source ids of their members.
 	teams map[string]map[string]bool
+	// titles are the names of the teams.
+	titles map[string]string
 	// served are the logins that have an account of ours.
 	served  map[string]bool
 	foreign []scimtest.Resource
 	hires   int
+	serial  int // of names that were given
 }
 
 type modelPerson struct {
@@ -58,6 +61,7 @@ func newModel(t *testing.T, settings ...setting) *world {
 func newOffice(w *world) *model {
 	m := &model{
 		t: w.t, world: w, people: map[string]*modelPerson{}, teams: map[string]map[string]bool{}, served: map[string]bool{},
+		titles:  map[string]string{"00gred": "Red", "00gblue": "Blue", "00gnone": "Nobody"},
 		foreign: slices.Concat(w.application.Users(), w.application.Groups()),
 	}
 	office := office()
@@ -132,6 +136,31 @@ func (m *model) operations() map[string]func() {
 			m.must(w.org.UpdateUser(id, map[string]any{"lastName": last}))
 			m.people[id].last = last
 		},
+		"relogin": func() {
+			p := m.people[m.one("person")]
+			was := p.login
+			p.login = m.name("login") + "@example.com"
+			m.must(w.org.UpdateUser(was, map[string]any{"login": p.login}))
+			m.served[p.login] = m.served[was]
+			delete(m.served, was)
+		},
+		"found": func() {
+			name := m.name("Team")
+			m.found("00g"+name, name, m.one("founder"))
+		},
+		"retitle": func() {
+			id := m.team()
+			m.titles[id] = m.name("Title")
+			m.must(w.org.UpdateGroup(id, map[string]any{"name": m.titles[id]}))
+		},
+		"disband": func() {
+			if len(m.teams) == 1 {
+				return
+			}
+			id := m.team()
+			m.must(w.org.DeleteGroup(id))
+			delete(m.teams, id)
+		},
 		"join": func() {
 			id, team := m.one("person"), m.team()
 			m.must(w.org.AddMember(team, id))
@@ -159,6 +188,22 @@ func (m *model) operations() map[string]func() {
 	}
 }
 
+// name gives a name that nobody had.
+func (m *model) name(of string) string {
+	m.serial++
+	return fmt.Sprint(of, m.serial)
+}
+
+// found makes a group of people.
+func (m *model) found(id, name string, members ...string) {
+	_, err := m.world.org.CreateGroup(oktatest.Team(id, name, members...))
+	m.must(err)
+	m.teams[id], m.titles[id] = map[string]bool{}, name
+	for _, member := range members {
+		m.teams[id][member] = true
+	}
+}
+
 // servedOne draws an active person with an account; "" where there is none.
 func (m *model) servedOne() string {
 	var logins []string
@@ -177,12 +222,12 @@ func (m *model) servedOne() string {
 	return login
 }
 
-// enabled returns our active accounts at the target.
+// enabled returns who has an active account of ours at the target, by source id.
 func (m *model) enabled() map[string]bool {
 	out := map[string]bool{}
 	for _, u := range m.world.application.Users() {
 		if u.Active && strings.HasPrefix(u.ExternalID, "00u") {
-			out[u.Name] = true
+			out[u.ExternalID] = true
 		}
 	}
 	return out
@@ -194,8 +239,8 @@ func (m *model) sync() {
 	before := m.enabled()
 	r := m.world.command("sync")
 	lost := 0
-	for login := range before {
-		if !m.enabled()[login] {
+	for id := range before {
+		if !m.enabled()[id] {
 			lost++
 		}
 	}
@@ -232,7 +277,7 @@ func (m *model) differs() string {
 	wanted := map[string]bool{}
 	for id, p := range m.people {
 		u, found := accounts[p.login]
-		wanted[p.login] = p.active
+		wanted[id] = p.active
 		switch name, _ := u.Attributes["name"].(map[string]any); {
 		case p.active && (!found || !u.Active):
 			return p.login + " has no active account"
@@ -240,9 +285,14 @@ func (m *model) differs() string {
 			return fmt.Sprintf("%s is %q %v, want %q %s", p.login, u.ExternalID, name["familyName"], id, p.last)
 		}
 	}
-	for login := range m.enabled() {
-		if !wanted[login] {
-			return login + " has an active account and should not"
+	for id := range m.enabled() {
+		if !wanted[id] {
+			return id + " has an active account and should not"
+		}
+	}
+	for _, g := range m.world.application.Groups() {
+		if strings.HasPrefix(g.ExternalID, "00g") && m.teams[g.ExternalID] == nil {
+			return "the group " + g.Name + " should be gone"
 		}
 	}
 	for id, members := range m.teams {
@@ -258,6 +308,9 @@ func (m *model) teamDiffers(id string, members map[string]bool, accounts map[str
 	for _, g := range m.world.application.Groups() {
 		if g.ExternalID != id {
 			continue
+		}
+		if g.Name != m.titles[id] {
+			return fmt.Sprintf("the group %s is called %q, want %q", id, g.Name, m.titles[id])
 		}
 		has := map[string]bool{}
 		for _, member := range g.Members {
@@ -298,25 +351,60 @@ func TestModel(t *testing.T) {
 	for part := range 3 {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
-			runs, limit, failed := 0, asked(t, "SCIMSYNC_MODEL_RUNS", modelRuns), false
-			rapid.Check(t, func(rt *rapid.T) {
-				// A failure is run again to be made small.
-				if runs++; runs > limit && !failed {
-					return
-				}
-				defer func() { failed = failed || rt.Failed() }()
+			checkModel(t, func(rt *rapid.T) {
 				m := newOffice(newModel(t))
 				m.t, m.draw = rt, rt
 				m.sync()
-				operations := m.operations()
-				names := slices.Sorted(maps.Keys(operations))
-				for range rapid.IntRange(3, 12).Draw(rt, "operations") {
-					operations[rapid.SampledFrom(names).Draw(rt, "operation")]()
-				}
+				m.work(m.operations())
 				m.sync()
 				m.world.settled()
 			})
 		})
+	}
+}
+
+// The same where syncs read only what has changed at the source, and a full plan
+// afterwards finds nothing to do.
+func TestModelOfChanges(t *testing.T) {
+	t.Parallel()
+	for part := range 2 {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			t.Parallel()
+			checkModel(t, func(rt *rapid.T) {
+				m := newOffice(newModel(t, withSync(modelSync+nightly)))
+				m.t, m.draw = rt, rt
+				m.sync()
+				operations := m.operations()
+				maps.DeleteFunc(operations, func(name string, _ func()) bool { return name == "tamper" || name == "drop" })
+				m.work(operations)
+				m.sync()
+				if done := m.world.cycle("delta"); len(done.Changes) > 0 {
+					rt.Fatalf("another cycle changes %v", listed(done.Changes))
+				}
+			})
+		})
+	}
+}
+
+// checkModel runs a model as often as is asked for.
+func checkModel(t *testing.T, run func(*rapid.T)) {
+	t.Helper()
+	runs, limit, failed := 0, asked(t, "SCIMSYNC_MODEL_RUNS", modelRuns), false
+	rapid.Check(t, func(rt *rapid.T) {
+		// A failure is run again to be made small.
+		if runs++; runs > limit && !failed {
+			return
+		}
+		defer func() { failed = failed || rt.Failed() }()
+		run(rt)
+	})
+}
+
+// work lets a few things happen.
+func (m *model) work(operations map[string]func()) {
+	names := slices.Sorted(maps.Keys(operations))
+	for range rapid.IntRange(3, 12).Draw(m.draw, "operations") {
+		operations[rapid.SampledFrom(names).Draw(m.draw, "operation")]()
 	}
 }
 
