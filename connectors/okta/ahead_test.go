@@ -311,3 +311,33 @@ func TestEndOfAReadEndsWhatIsReadAhead(t *testing.T) {
 		}
 	}
 }
+
+// A page that says where it lies is a page all the same, with its link to the next one
+// and whatever is wrong with that (RFC 9110, section 10.2.2).
+func TestPagesWithALocation(t *testing.T) {
+	t.Parallel()
+	broken := false
+	for range 2 {
+		server, settings := around(t, "", func(_ *http.Request, serve func()) { serve() })
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", r.URL.Path)
+			if broken && r.URL.Path == "/api/v1/users" {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Link", `<%zz>; rel="next"`)
+				_, _ = w.Write([]byte("[]"))
+				return
+			}
+			server.ServeHTTP(w, r)
+		}))
+		t.Cleanup(web.Close)
+		settings.URL = web.URL
+		got := read(t.Context(), t, open(t, settings), everything())
+		if broken && connectors.ClassOf(got.err) != connectors.Incomplete {
+			t.Errorf("a link that is none: %v", got.err)
+		}
+		if !broken && (got.err != nil || len(got.order) != 120) {
+			t.Errorf("%d objects were read, want 120: %v", len(got.order), got.err)
+		}
+		broken = true
+	}
+}

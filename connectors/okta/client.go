@@ -171,8 +171,8 @@ func (t undecoded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if resp.Header.Get("Location") != "" {
-		return resp, nil // the client follows it, within the org
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return resp, nil // the client follows it, within the org: the transport lets no other through
 	}
 	kind := resp.Header.Get("Content-Type")
 	if media, _, _ := mime.ParseMediaType(kind); media != "application/json" && !strings.HasSuffix(media, "+json") {

@@ -42,6 +42,8 @@ func (t *classify) redirect(r *http.Request, resp *http.Response) (*http.Respons
 	f := &fault{class: connectors.Rejected, final: true, sent: true, note: statusText(resp.StatusCode)}
 	to, err := r.URL.Parse(resp.Header.Get("Location"))
 	switch {
+	case !follows(resp.StatusCode):
+		f.text = "neither an answer nor a redirect that could be followed: set url to the address that answers itself"
 	case err != nil || resp.Header.Get("Location") == "":
 		f.text = "redirected to nowhere"
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "":
@@ -56,6 +58,16 @@ func (t *classify) redirect(r *http.Request, resp *http.Response) (*http.Respons
 	}
 	_ = resp.Body.Close() // in memory
 	return nil, f
+}
+
+// follows reports whether net/http follows a redirect of this status. It hands the
+// others on as if they were answers.
+func follows(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
 }
 
 // failure makes a fault of an error answer.

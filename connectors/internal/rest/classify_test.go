@@ -39,6 +39,22 @@ func TestClasses(t *testing.T) {
 	}
 }
 
+// What net/http does not follow is no answer, wherever it says to go.
+func TestRedirectsNobodyFollows(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{300, 304, 305, 306, 309, 399} {
+		synctest.Test(t, func(t *testing.T) {
+			client := fake(t, Config{}, func(r *http.Request) (*http.Response, error) {
+				resp := respond(r, status, "[]")
+				resp.Header.Set("Location", r.URL.String())
+				return resp, nil
+			})
+			_, err := send(t, client, "GET", "https://api.example.com/v1/x", "")
+			wantClass(t, err, connectors.Rejected)
+		})
+	}
+}
+
 func TestErrorText(t *testing.T) {
 	t.Parallel()
 	decode := func(status int, h http.Header, body []byte) Failure {
