@@ -65,10 +65,21 @@ type gate struct {
 type waiter struct {
 	kind   string
 	since  time.Time
-	turn   chan struct{} // closed once ticket or err is set
+	turn   chan struct{}   // closed once ticket or err is set
+	ended  <-chan struct{} // closed once its context has ended
 	ticket ticket
 	waited time.Duration
 	err    error
+}
+
+// gaveUp reports whether nobody waits for the turn any more.
+func (w *waiter) gaveUp() bool {
+	select {
+	case <-w.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // ticket is one request in flight.
@@ -118,9 +129,9 @@ func (g *gate) enter(ctx context.Context, kind string) (ticket, time.Duration, e
 	if ctx.Err() != nil {
 		return ticket{}, 0, cancelled(ctx)
 	}
-	now := time.Now()
-	w := &waiter{kind: kind, since: now}
 	g.mu.Lock()
+	now := time.Now()
+	w := &waiter{kind: kind, since: now, ended: ctx.Done()}
 	g.awake(now)
 	if g.queue.Len() == 0 {
 		// The usual case: nobody waits, and nothing is in the way.
@@ -147,7 +158,7 @@ func (g *gate) enter(ctx context.Context, kind string) (ticket, time.Duration, e
 	select {
 	case <-w.turn: // given in the same moment: pass it on
 		if w.err == nil {
-			g.vacate()
+			g.vacate(w.ticket)
 		}
 	default:
 		g.queue.Remove(entry)
@@ -215,10 +226,13 @@ func (g *gate) admit(kind string, now time.Time) ticket {
 	return ticket{kind: kind, round: g.round, beside: g.inFlight, wave: g.wave, at: now}
 }
 
-// vacate gives a place back.
-func (g *gate) vacate() {
+// vacate gives the place of a ticket back.
+func (g *gate) vacate(t ticket) {
 	g.inFlight--
 	g.left = true
+	if q := g.quotas[t.kind]; q != nil {
+		q.inFlight--
+	}
 }
 
 // dispatch lets through whoever may go, and sets the alarm for the next.
@@ -227,6 +241,10 @@ func (g *gate) dispatch(now time.Time) {
 	var next time.Time
 	for e := g.queue.Front(); e != nil; {
 		w := e.Value.(*waiter)
+		if w.gaveUp() {
+			e = e.Next() // it takes itself out of the queue
+			continue
+		}
 		if g.inFlight >= g.places() {
 			g.full = true
 			break
@@ -287,10 +305,10 @@ func (g *gate) wake(at, now time.Time) {
 
 // leave gives the place back and learns from what came of the request.
 func (g *gate) leave(t ticket, f *fault, told report) {
-	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.vacate()
+	now := time.Now()
+	g.vacate(t)
 	g.account(t, told)
 	switch {
 	case f != nil && f.slow:
@@ -307,10 +325,6 @@ func (g *gate) leave(t ticket, f *fault, told report) {
 
 // account keeps what an answer said about limits.
 func (g *gate) account(t ticket, told report) {
-	q := g.quotas[t.kind]
-	if q != nil {
-		q.inFlight--
-	}
 	if told == (report{}) {
 		return
 	}
@@ -318,7 +332,7 @@ func (g *gate) account(t ticket, told report) {
 		g.tempo.tell(told.perSecond)
 		g.beat.set(g.tempo.perSecond())
 	}
-	if told.counts && q != nil {
+	if q := g.quotas[t.kind]; told.counts && q != nil {
 		q.update(told, time.Now())
 	}
 }
@@ -337,7 +351,7 @@ func (g *gate) slowDown(t ticket, f *fault, now time.Time) {
 	}
 	f.pause = f.wait.Delay
 	if f.pause <= 0 {
-		f.pause = min(unaskedPause<<min(g.vain-1, 16), longestUnasked)
+		f.pause = min(unaskedPause<<min(max(g.vain-1, 0), 16), longestUnasked)
 	}
 	pace := f.class == connectors.Throttled // 503: it is busy, whoever asks how fast
 	burst := max(t.beside, g.inFlight+1)

@@ -443,3 +443,68 @@ func TestShape(t *testing.T) {
 		t.Errorf("%q and %q", a, b)
 	}
 }
+
+// A refusal that comes late, of a request that went before another one was refused and
+// newer ones were answered, says nothing new.
+func TestGateLateRefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int32
+		client := fake(t, Config{Reset: func(h http.Header) Wait {
+			return Wait{Concurrent: h.Get("X-Rate-Limit-Limit") == "0"}
+		}}, func(r *http.Request) (*http.Response, error) {
+			n := sent.Add(1)
+			if n == 2 {
+				time.Sleep(5 * time.Second)
+				return respond(r, http.StatusTooManyRequests, ""), nil
+			}
+			time.Sleep(10 * time.Millisecond)
+			if n > 1 {
+				return respond(r, http.StatusOK, ""), nil
+			}
+			resp := respond(r, http.StatusTooManyRequests, "")
+			resp.Header.Set("X-Rate-Limit-Limit", "0") // one too many at once
+			return resp, nil
+		})
+		if failed := load(t, client, 20, 4); failed > 0 {
+			t.Errorf("%d requests failed", failed)
+		}
+	})
+}
+
+// Requests that are given up while they wait are not in flight, nor do they take
+// anything of a pace or a quota.
+func TestGateForgetsWhoGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(connectors.Limits{Concurrency: 1, PerWindow: 40, Window: time.Minute}, time.Hour)
+		began := time.Now()
+		for range 20 {
+			first, _, err := g.enter(t.Context(), "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					if ticket, _, err := g.enter(ctx, "x"); err == nil {
+						g.leave(ticket, nil, report{})
+					}
+				})
+			}
+			synctest.Wait()
+			cancel()
+			g.leave(first, nil, report{})
+			wg.Wait()
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("twenty requests of forty a minute waited for %s", took)
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if n := g.quotas["x"].inFlight; n != 0 || g.inFlight != 0 || g.queue.Len() != 0 {
+			t.Errorf("%d of the kind and %d in all are in flight, %d wait; want none", n, g.inFlight, g.queue.Len())
+		}
+	})
+}
