@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/scimsync/scimsync/connectors"
-	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -23,7 +22,10 @@ func (s *session) Apply(ctx context.Context, c identity.Change) (connectors.Resu
 		// kept are facts; the change as a whole was not applied.
 		result.Status = ""
 	}
-	return result, rest.Wrap(op, c.Ref, err)
+	for i, refused := range result.Refused {
+		result.Refused[i].Why = s.conceal(refused.Why)
+	}
+	return result, s.wrap(op, c.Ref, err)
 }
 
 func (s *session) apply(ctx context.Context, c identity.Change) (connectors.Result, error) {
@@ -129,7 +131,8 @@ func (s *session) patchOrPut(ctx context.Context, k identity.Kind, id string, ed
 }
 
 // settle compares an answer with what was asked for. An answer without a body is
-// taken at its word, except where the product is known to lie.
+// taken at its word, except where the product is known to lie, and where somebody
+// would keep an access that was to end.
 func (s *session) settle(ctx context.Context, k identity.Kind, id string, edits []edit, got answer, err error) (connectors.Result, error) {
 	result := connectors.Result{Entry: identity.Entry{TargetID: id}, Status: connectors.Applied}
 	if isClass(err, connectors.Lost) {
@@ -144,7 +147,7 @@ func (s *session) settle(ctx context.Context, k identity.Kind, id string, edits 
 	if err != nil {
 		return result, err
 	}
-	if got.resource == nil && !s.product.Verify {
+	if got.resource == nil && !s.product.Verify && !deactivates(edits) {
 		return result, nil
 	}
 	if got.resource != nil {
@@ -171,11 +174,16 @@ func (s *session) readBack(ctx context.Context, k identity.Kind, id string, edit
 		result.Status = connectors.Unverified
 		return result, nil //nolint:nilerr // the write was accepted: its status says that the look failed
 	}
-	result.Entry = e
+	return s.judge(k, e, edits), nil
+}
+
+// judge compares an object that was read with what was asked for.
+func (s *session) judge(k identity.Kind, e identity.Entry, edits []edit) connectors.Result {
+	result := connectors.Result{Entry: e, Status: connectors.Applied}
 	if paths := s.differing(k, e, edits); len(paths) > 0 {
 		result.Status, result.Paths = connectors.NotKept, paths
 	}
-	return result, nil
+	return result
 }
 
 func deactivates(edits []edit) bool {
@@ -230,12 +238,14 @@ func (s *session) remove(ctx context.Context, k identity.Kind, id string) (conne
 		return result, err
 	case err != nil:
 		return result, s.gone(ctx, k, id, err)
+	case resp.StatusCode == http.StatusAccepted:
+		return result, s.gone(ctx, k, id, connectors.Errorf(connectors.Rejected, "answered 202 Accepted, which decides nothing"))
 	}
 	return result, nil
 }
 
-// gone looks whether an object is gone whose delete was answered with something
-// that is not SCIM: a login wall or a page of maintenance answers 200 as well.
+// gone looks whether an object is gone whose delete was answered with something that
+// is not SCIM: a login wall or a page of maintenance answers 200 as well.
 func (s *session) gone(ctx context.Context, k identity.Kind, id string, answered error) error {
 	_, err := s.read(ctx, k, id, connectors.Want{})
 	suspends := k == identity.User && s.profile.Delete == connectors.DeleteSuspends

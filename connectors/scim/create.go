@@ -36,18 +36,20 @@ func (s *session) create(ctx context.Context, c identity.Change, edits []edit) (
 	if err != nil {
 		return connectors.Result{}, err
 	}
-	id := got.resource.id()
-	if id == "" {
-		if id, err = s.lookUpCreated(ctx, k, edits); err != nil {
-			return connectors.Result{}, err
-		}
-		got.resource = nil
+	id, read, err := s.created(ctx, k, edits, &got)
+	if err != nil {
+		return connectors.Result{}, err
 	}
 	if k == identity.Group && got.resource != nil && len(got.resource.members) == len(posted) {
 		s.learned.newGroups.Store(id, struct{}{})
 	}
 	s.noteUpsert(k, c.Ref, got.resource)
-	result, err := s.settle(ctx, k, id, kept(edits), got, nil)
+	var result connectors.Result
+	if read != nil {
+		result = s.judge(k, *read, kept(edits))
+	} else {
+		result, err = s.settle(ctx, k, id, kept(edits), got, nil)
+	}
 	if err != nil || k != identity.Group || len(c.Members) == 0 {
 		return result, err
 	}
@@ -74,13 +76,66 @@ func kept(edits []edit) []edit {
 	return out
 }
 
-// lookUpCreated finds the id of an object whose create was answered without
-// one, by externalId and then by name. Anything but one object is class Lost.
-func (s *session) lookUpCreated(ctx context.Context, k identity.Kind, edits []edit) (string, error) {
-	name := "userName"
-	if k == identity.Group {
-		name = "displayName"
+// created returns the id of what a create has made, and the object where it had to be
+// read. An answer may show next to nothing, and what it shows may be anybody's: it is
+// ours only where it has the name or the externalId that was sent.
+func (s *session) created(ctx context.Context, k identity.Kind, edits []edit, got *answer) (string, *identity.Entry, error) {
+	id := got.resource.id()
+	if id == "" {
+		got.resource = nil
+		id, err := s.lookUpCreated(ctx, k, edits)
+		return id, nil, err
 	}
+	shown := got.resource.object
+	if text(shown, nameOf(k)) == "" && text(shown, "externalId") == "" {
+		e, err := s.read(ctx, k, id, connectors.Want{})
+		if err != nil {
+			return "", nil, connectors.Errorf(connectors.Lost, "created, answered with nothing but the id %s, and reading that did not work: %w", sentence(id), err)
+		}
+		shown = map[string]any{nameOf(k): e.Attrs[nameOf(k)], "externalId": e.Attrs["externalId"]}
+		if isOf(shown, k, edits) {
+			return id, &e, nil
+		}
+	} else if isOf(shown, k, edits) {
+		return id, nil, nil
+	}
+	got.resource = nil
+	found, err := s.lookUpCreated(ctx, k, edits)
+	if err != nil {
+		return "", nil, connectors.Errorf(connectors.Rejected,
+			"the create was answered with another %s, %s, which is left alone: %w", k, sentence(id), err)
+	}
+	return found, nil, nil
+}
+
+// nameOf is the attribute that objects of a kind are known by.
+func nameOf(k identity.Kind) string {
+	if k == identity.Group {
+		return "displayName"
+	}
+	return "userName"
+}
+
+// isOf reports whether an object is what was to be made, by its externalId or its name.
+func isOf(object map[string]any, k identity.Kind, edits []edit) bool {
+	for _, e := range edits {
+		path, sent := e.path.String(), ""
+		if sent, _ = e.after.(string); sent == "" {
+			continue
+		}
+		shown := text(object, path)
+		if path == "externalId" && shown == sent || path == nameOf(k) && identity.Fold(shown) == identity.Fold(sent) {
+			return true
+		}
+	}
+	return false
+}
+
+// lookUpCreated finds the id of an object whose create was answered without
+// one, or with another object's, by externalId and then by name. Anything but one
+// object is class Lost.
+func (s *session) lookUpCreated(ctx context.Context, k identity.Kind, edits []edit) (string, error) {
+	name := nameOf(k)
 	for _, path := range []string{"externalId", name} {
 		for _, e := range edits {
 			value, ok := e.after.(string)
@@ -96,7 +151,7 @@ func (s *session) lookUpCreated(ctx context.Context, k identity.Kind, edits []ed
 			}
 		}
 	}
-	return "", connectors.Errorf(connectors.Lost, "created, but the answer holds no id and the object is not found by externalId or %s", name)
+	return "", connectors.Errorf(connectors.Lost, "created, but the answer does not show it and it is not found by externalId or %s", name)
 }
 
 // noteUpsert says when a create was answered with an object that existed: its

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scimsync/scimsync/connectors"
-	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -60,7 +59,7 @@ func (f flag) or(otherwise bool) bool {
 func (t *target) Open(ctx context.Context) (connectors.Session, error) {
 	s := t.session(ctx)
 	if err := s.discover(ctx); err != nil {
-		return nil, rest.Wrap("open target", identity.Ref{}, err)
+		return nil, s.wrap("open target", identity.Ref{}, err)
 	}
 	s.describe(t.settings.address(), t.settings.Limits.merge(t.product))
 	return s, nil

@@ -27,7 +27,7 @@ func (s *session) Find(ctx context.Context, k identity.Kind, m connectors.Match,
 		return nil, rest.Wrap(op, identity.Ref{}, connectors.Errorf(connectors.Rejected, "nothing to look up: the value is empty"))
 	}
 	found, err := s.find(ctx, k, m, w)
-	return found, rest.Wrap(op, identity.Ref{}, err)
+	return found, s.wrap(op, identity.Ref{}, err)
 }
 
 func (s *session) find(ctx context.Context, k identity.Kind, m connectors.Match, w connectors.Want) ([]identity.Entry, error) {

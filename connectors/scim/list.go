@@ -43,7 +43,7 @@ func (s *session) List(ctx context.Context, k identity.Kind, w connectors.Want) 
 		case !walk.began && isClass(err, connectors.Missing, connectors.Unsupported):
 			err = connectors.Errorf(connectors.Unsupported, "the target does not list %s: %w", k.Plural(), err)
 		}
-		yield(identity.Entry{}, rest.Wrap(op, identity.Ref{}, err))
+		yield(identity.Entry{}, s.wrap(op, identity.Ref{}, err))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/scimsync/scimsync/connectors"
-	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
 
@@ -52,7 +51,7 @@ func (s *session) Prove(ctx context.Context) error {
 	if s.learned.answered.Load() {
 		return nil
 	}
-	return rest.Wrap("open target", identity.Ref{}, s.prove(ctx))
+	return s.wrap("open target", identity.Ref{}, s.prove(ctx))
 }
 
 // prove reads one user: the least request every target answers.

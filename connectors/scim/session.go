@@ -142,3 +142,11 @@ func isClass(err error, classes ...connectors.Class) bool {
 	got := connectors.ClassOf(err)
 	return slices.Contains(classes, got)
 }
+
+// wrap is rest.Wrap for what leaves the session: an error may repeat what an answer of
+// 200 said, and that the credential.
+func (s *session) wrap(op string, ref identity.Ref, err error) error {
+	return rest.Wrap(op, ref, rest.ConcealError(s.client, err))
+}
+
+func (s *session) conceal(text string) string { return rest.Conceal(s.client, text) }

@@ -132,6 +132,29 @@ func (m *mask) hide(text string) string {
 	return text
 }
 
+// hideCut masks the beginnings of secrets before an ellipsis, where text was cut.
+func (m *mask) hideCut(text string) string {
+	m.mu.RLock()
+	known := slices.Clone(m.values)
+	m.mu.RUnlock()
+	head, rest, cut := strings.Cut(text, "…")
+	if !cut {
+		return text
+	}
+	longest := 0
+	for _, value := range known {
+		for n := min(len(value)-1, len(head)); n >= shortestSecret && n > longest; n-- {
+			if strings.HasSuffix(head, value[:n]) {
+				longest = n
+			}
+		}
+	}
+	if longest > 0 {
+		head = head[:len(head)-longest] + masked
+	}
+	return head + "…" + m.hideCut(rest)
+}
+
 // clean makes text from the wire safe to print on one line: no control
 // characters, no characters that reorder or hide text, no broken UTF-8, no runs
 // of blanks.

@@ -70,6 +70,28 @@ func (t *seal) printable(text string, n int) string {
 	return clip(t.hide.hide(clean(t.hide.hide(text))), n)
 }
 
+// Conceal takes out of a text the secrets that a client of NewClient has sent: what is
+// made of the content of an answer may repeat them, also cut off by an ellipsis.
+func Conceal(client *http.Client, text string) string {
+	t, ok := client.Transport.(*seal)
+	if !ok {
+		return text
+	}
+	return t.hide.hideCut(t.hide.hide(text))
+}
+
+// ConcealError is Conceal for an error, whose class, code and RetryAfter stay.
+func ConcealError(client *http.Client, err error) error {
+	if err == nil || Conceal(client, err.Error()) == err.Error() {
+		return err
+	}
+	out := &connectors.Error{Class: connectors.ClassOf(err), Err: sealed{text: Conceal(client, err.Error())}}
+	if typed, ok := errors.AsType[*connectors.Error](err); ok {
+		out.Code, out.RetryAfter = Conceal(client, typed.Code), typed.RetryAfter
+	}
+	return out
+}
+
 // sealed is text with, at most, the caller's own context error behind it.
 type sealed struct {
 	text  string
