@@ -3,13 +3,23 @@ package apply
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
 )
 
-// repeats is how often a write is sent again whose answer was lost.
-const repeats = 3
+const (
+	// repeats is how often a write is sent again whose answer was lost.
+	repeats = 3
+	// createRepeats is the same for creates: a target that makes objects without
+	// answering, and shows them late, would have one more of them each time. The
+	// next run looks once more.
+	createRepeats = 1
+	// showsLate is how long a target is given to show what it has made, before it
+	// is made again.
+	showsLate = time.Second
+)
 
 // perform sends one change, and looks before it repeats.
 func (r *run) perform(ctx context.Context, j *job) answer {
@@ -20,12 +30,24 @@ func (r *run) perform(ctx context.Context, j *job) answer {
 		return a
 	}
 	a.result, a.err = r.Session.Apply(ctx, c)
-	for range repeats {
+	allowed := repeats
+	if c.Op == identity.Create {
+		allowed = createRepeats
+	}
+	for range allowed {
 		if connectors.ClassOf(a.err) != connectors.Lost || ctx.Err() != nil {
 			break
 		}
 		if found, decided := r.afterLoss(ctx, j, a); decided {
 			return found
+		}
+		if c.Op == identity.Create {
+			if sleep(ctx, showsLate); ctx.Err() != nil {
+				break
+			}
+			if found, decided := r.afterLoss(ctx, j, a); decided {
+				return found
+			}
 		}
 		// Anything but a create is a fact about a known object: saying it
 		// again is harmless, and the session reads before it adds members
@@ -49,6 +71,16 @@ func (r *run) perform(ctx context.Context, j *job) answer {
 		}
 	}
 	return a
+}
+
+// sleep waits, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // afterLoss looks for what a create has made whose answer was lost. It is
