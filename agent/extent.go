@@ -106,6 +106,13 @@ func (a *Agent) opening(ctx context.Context, c *Cycle, o Options, mark ledger.Bo
 	if !prepared {
 		return full("the last full cycle prepared for none")
 	}
+	follows, err := a.Ledger.Mirror(a.Sync.Source.Name).Follows(ctx, a.Sync.Name)
+	if err != nil {
+		return opening{}, err
+	}
+	if !follows {
+		return full("the source was read for others in the meantime, and this sync was not told what changed")
+	}
 	next := a.Sync.Full.Next(b.FullAt)
 	if !next.IsZero() && !next.After(a.Now()) {
 		return full("one is due since %s", next.Format(time.RFC3339))

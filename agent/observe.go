@@ -99,7 +99,9 @@ func (a *Agent) lookUpAll(ctx context.Context, c *Cycle, k identity.Kind) error 
 			return err
 		}
 		if c.extent == selected {
-			questions = c.frugal(questions)
+			if questions, err = a.frugal(ctx, c, questions); err != nil {
+				return err
+			}
 		}
 		if err := a.ask(ctx, c, k, questions); err != nil {
 			return err
@@ -108,19 +110,32 @@ func (a *Agent) lookUpAll(ctx context.Context, c *Cycle, k identity.Kind) error 
 	return nil
 }
 
-// frugal leaves out the externalId of what is not ours yet, where the name is asked
-// for too: that nobody carried it was seen when the whole target was compared, and
-// whoever does by now has the name as well.
-func (c *Cycle) frugal(questions []question) []question {
+// frugal asks less of whoever came to the source since both sides were compared in
+// full. Of one that was there before, and out of scope, nobody looked at his keys.
+func (a *Agent) frugal(ctx context.Context, c *Cycle, questions []question) ([]question, error) {
+	mirror := a.Ledger.Mirror(a.Sync.Source.Name)
 	for i, q := range questions {
-		name := plan.NamePath(q.ref.Kind)
-		named := slices.ContainsFunc(q.matches, func(m connectors.Match) bool { return m.Path == name })
-		if owned := len(q.matches) > 0 && q.matches[0].Path == "id"; owned || !named {
-			continue
+		m, found, err := mirror.Record(ctx, q.ref)
+		if err != nil {
+			return nil, err
 		}
-		questions[i].matches = slices.DeleteFunc(q.matches, func(m connectors.Match) bool { return m.Path == "externalId" })
+		if found && m.Since.After(c.bound.FullAt) {
+			questions[i] = q.frugal()
+		}
 	}
-	return questions
+	return questions, nil
+}
+
+// frugal leaves out the externalId of what is not ours, where the name is asked for too:
+// that nobody carried it was seen when the whole target was compared, and whoever does
+// by now has the name as well.
+func (q question) frugal() question {
+	name := plan.NamePath(q.ref.Kind)
+	named := slices.ContainsFunc(q.matches, func(m connectors.Match) bool { return m.Path == name })
+	if owned := len(q.matches) > 0 && q.matches[0].Path == "id"; !owned && named {
+		q.matches = slices.DeleteFunc(q.matches, func(m connectors.Match) bool { return m.Path == "externalId" })
+	}
+	return q
 }
 
 // lookUpMissing asks for what a complete listing did not show by its id: some

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 
 	"github.com/scimsync/scimsync/identity"
@@ -159,8 +160,17 @@ func (c *commit) bookmark(ctx context.Context) error {
 }
 
 // markDirty marks what changed for every sync on the source. What failed before
-// is tried again at once: it is not the same object any more.
+// is tried again at once: it is not the same object any more. A sync that is not
+// among them, out of the configuration for a while, has missed something.
 func (c *commit) markDirty(ctx context.Context, syncs []string) error {
+	told, err := json.Marshal(syncs)
+	if err != nil {
+		return err
+	}
+	if _, err := c.tx.exec(ctx, `DELETE FROM main.follower WHERE source = ? AND sync NOT IN (SELECT value FROM json_each(?))`,
+		c.source(), string(told)); err != nil {
+		return err
+	}
 	mark := newMark()
 	for _, sync := range syncs {
 		if _, err := c.tx.exec(ctx, `

@@ -168,6 +168,12 @@ func follow(ctx context.Context, t *tx, sync string, o Outcome) error {
 		if err := own(ctx, t, *o.Own); err != nil {
 			return err
 		}
+		// The groups that the account was left in are those of its new holder.
+		if _, err := t.exec(ctx, `INSERT OR IGNORE INTO idle (sync, user_id, group_id)
+			SELECT sync, ?3, group_id FROM idle WHERE sync = ?1 AND user_id = ?2 AND group_id <> ''`,
+			sync, o.Disown.ID, o.Own.Ref.ID); err != nil {
+			return err
+		}
 	}
 	if o.Rename != "" || o.RecordHash != "" {
 		if _, err := t.exec(ctx, `UPDATE owned SET name = CASE WHEN ?1 <> '' THEN ?1 ELSE name END,

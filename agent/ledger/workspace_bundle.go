@@ -50,7 +50,8 @@ func (w *Workspace) WantBundle(ctx context.Context, b Bundle, flatten bool) erro
 func (w *Workspace) TouchesBundle(ctx context.Context, b Bundle, flatten bool) (bool, error) {
 	n, err := w.count(ctx, `SELECT (SELECT count(*) FROM temp.selected WHERE kind = 'group' AND source_id = ?2)
 		+ (SELECT count(*) FROM temp.account a
-		   CROSS JOIN main.idle i ON i.sync = ?1 AND i.user_id = a.source_id AND i.group_id = ?2 WHERE a.active = 1)`, w.sync, b.ID)
+		   CROSS JOIN main.owned o ON o.target = ?3 AND o.kind = 'user' AND o.target_id = a.target_id AND o.sync = ?1
+		   CROSS JOIN main.idle i ON i.sync = ?1 AND i.user_id = o.source_id AND i.group_id = ?2 WHERE a.active = 1)`, w.sync, b.ID, w.target)
 	if err != nil || n > 0 {
 		return n > 0, err
 	}

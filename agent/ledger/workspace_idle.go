@@ -49,6 +49,7 @@ const (
 	idleKeep = `INSERT OR IGNORE INTO main.idle (sync, user_id, group_id) SELECT ?1, user_id, group_id FROM temp.idled`
 	// The row without a person.
 	idleKnown = `INSERT OR IGNORE INTO main.idle (sync, user_id, group_id) VALUES (?1, '', '')`
+	followerKnown = `INSERT OR IGNORE INTO main.follower (source, sync) VALUES (?1, ?2)`
 	// Ends with within.
 	awaitedForget = `DELETE FROM main.awaiting WHERE sync = ?1
 		AND NOT EXISTS (SELECT 1 FROM temp.awaited w
@@ -78,7 +79,8 @@ func (w *Workspace) remembering() []statement {
 		return slices.Concat(people, []statement{{idleMembers, ofTarget}}, ofSync(idleForgetPeople, idleForgetTeams), kept)
 	}
 	members := []statement{{idleAccounts, ofTarget}, {idleMembersOfAll, nil}}
-	return slices.Concat(people, members, ofSync(idleForgetAll), kept, ofSync(idleKnown))
+	return slices.Concat(people, members, ofSync(idleForgetAll), kept, ofSync(idleKnown),
+		[]statement{{followerKnown, []any{w.source, w.sync}}})
 }
 
 // ForgetIdle says that what RememberIdle has written down is not kept up any
@@ -88,6 +90,14 @@ func (l *Ledger) ForgetIdle(ctx context.Context, sync string) error {
 		_, err := t.exec(ctx, `DELETE FROM idle WHERE sync = ? AND user_id = '' AND group_id = ''`, sync)
 		return err
 	})
+}
+
+// Follows reports whether a sync has been told of every change of the source since its
+// last full cycle.
+func (m *Mirror) Follows(ctx context.Context, sync string) (bool, error) {
+	var one int
+	ok, err := found(m.l.db.QueryRowContext(ctx, `SELECT 1 FROM follower WHERE source = ? AND sync = ?`, m.source, sync).Scan(&one))
+	return ok, m.l.wrap(ctx, "read who follows "+m.source, err)
 }
 
 // KnowsIdle reports whether what RememberIdle wrote down is kept up.

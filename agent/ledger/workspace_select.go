@@ -58,6 +58,7 @@ func (w *Workspace) SelectAwaiting(ctx context.Context, path string) error {
 		SELECT a.kind, a.source_id FROM temp.desired d
 		CROSS JOIN temp.desired_key x ON x.kind = d.kind AND x.source_id = d.source_id AND x.path = ?2
 		CROSS JOIN main.awaiting a ON a.sync = ?1 AND a.wanted IN (d.source_id, x.value)
+		  AND (d.kind = 'user' OR a.kind = 'group') -- people have been compared by then
 		WHERE a.found <> d.source_id
 		  OR NOT EXISTS (SELECT 1 FROM main.owned o WHERE o.sync = ?1 AND o.kind = d.kind AND o.source_id = d.source_id AND lower(o.name) = x.value)`,
 		w.sync, path)

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/scimsync/scimsync/connectors/entra/entratest"
+	"github.com/scimsync/scimsync/identity"
+)
+
+// The account of somebody who has left passes to whoever is hired in his place: on
+// demand or by a delta cycle, the groups and bundles that it was left in are seen to.
+func TestDeltaSuccessor(t *testing.T) {
+	t.Parallel()
+	bundled := strings.Replace(following, `groups: {include: ["OM_*"], leavers: delete}`,
+		`groups: {include: ["OM_Blue"], leavers: delete, bundles: {OM_Red: [Admins]}}`, 1)
+	for name, c := range map[string]struct {
+		sync   string
+		demand bool
+	}{
+		"delta": {sync: following}, "on demand": {sync: following, demand: true}, "in a bundle": {sync: bundled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newTenancy(t, crew(), c.sync)
+			_, err := d.application.Put(identity.Group, map[string]any{"displayName": "Admins"})
+			d.must(err)
+			d.sync(exitDone)
+			d.must(d.tenant.PurgeUser(entraID(2)))
+			d.changes(d.delta(exitDone), "deactivate user bo@example.com")
+			_, err = d.tenant.CreateUser(entratest.Person(entraID(6), "bo@example.com", "Bo", "Berg"))
+			d.must(err)
+			if c.demand {
+				d.sync(exitDone, "--only", "user:"+entraID(6))
+			}
+			d.delta(exitDone)
+			d.agrees()
+		})
+	}
+}
+
+// Somebody comes into scope whose account carries his externalId under an earlier name,
+// ours, another sync's or nobody's: he gets no second one.
+func TestDeltaComesIntoScope(t *testing.T) {
+	t.Parallel()
+	const full = "full: \"0 3 * * *\"\n"
+	t.Run("nobody's", func(t *testing.T) {
+		t.Parallel()
+		d := newTenancy(t, crew(), full+"users: {scope: surname != \"Berg\"}\n")
+		_, err := d.application.Put(identity.User, map[string]any{"userName": "old.bo@example.com", "externalId": entraID(2), "active": true})
+		d.must(err)
+		d.sync(exitDone)
+		d.must(d.tenant.UpdateUser(entraID(2), map[string]any{"surname": "Bergman"}))
+		d.changes(d.delta(exitDone), "update user bo@example.com")
+		d.agrees()
+	})
+	t.Run("another sync's", func(t *testing.T) {
+		t.Parallel()
+		d := newTenancy(t, crew(), following)
+		d.followAll("  one:\n    from: entra\n    to: app\n    " + full + "    users: {scope: surname != \"Cole\"}\n" +
+			"  two:\n    from: entra\n    to: app\n    " + full + "    users: {scope: surname == \"Cole\"}\n")
+		d.sync(exitDone, "one")
+		d.sync(exitDone, "two")
+		d.must(d.tenant.UpdateUser(entraID(2), map[string]any{"surname": "Cole", "userPrincipalName": "bo.cole@example.com"}))
+		d.changes(d.delta(exitPartial, "two"))
+	})
+}
+
+// A sync that was out of the configuration for a while, during which others read its
+// source, was not told what changed.
+func TestDeltaSiblingAway(t *testing.T) {
+	t.Parallel()
+	d := newTenancy(t, crew(), following)
+	const people = "  people:\n    from: entra\n    to: app\n    full: \"0 3 * * *\"\n    users: {scope: givenName != \"Bo\"}\n"
+	const bo = "  bo:\n    from: entra\n    to: app\n    full: \"0 3 * * *\"\n    users: {scope: givenName == \"Bo\"}\n"
+	d.followAll(people + bo)
+	for range 2 {
+		d.sync(exitDone, "people")
+		d.sync(exitDone, "bo")
+	}
+	d.delta(exitDone, "bo")
+	d.followAll(people)
+	d.must(d.tenant.SetEnabled(entraID(2), false))
+	d.delta(exitDone, "people")
+	d.followAll(people + bo)
+	got := d.sync(exitDone, "bo")
+	d.changes(got, "deactivate user bo@example.com")
+	if got.Cycle != "full" {
+		t.Errorf("a %s cycle", got.Cycle)
+	}
+	d.delta(exitDone, "bo")
+	d.delta(exitDone, "people")
+}
+
+// Whoever refers to a group that changes takes part in memberships as before.
+func TestDeltaReferenceToGroup(t *testing.T) {
+	t.Parallel()
+	d := newTenancy(t, crew(), strings.Replace(following, "reference: user", "reference: group", 1))
+	d.must(d.tenant.UpdateUser(entraID(1), map[string]any{"officeLocation": entraID(14)}))
+	d.sync(exitDone)
+	d.must(d.tenant.UpdateGroup(entraID(14), map[string]any{"displayName": "OM_Vacant"}))
+	d.changes(d.delta(exitDone), "update group OM_Vacant")
+	d.must(d.tenant.AddMember(entraID(12), entraID(1)))
+	d.changes(d.delta(exitDone), "add-members group OM_Blue ada@example.com")
+	d.agrees()
+}
