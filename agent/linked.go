@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scimsync/scimsync/agent/ledger"
+	"github.com/scimsync/scimsync/agent/plan"
 	"github.com/scimsync/scimsync/configs"
 	"github.com/scimsync/scimsync/connectors"
 	"github.com/scimsync/scimsync/identity"
@@ -91,6 +92,10 @@ func (w *comparison) putTeam(ctx context.Context, owned ledger.Owned, live ident
 	d := a.desired(m, c.profile())
 	if d.State != ledger.In || w.protect.covers(&live, d.Entry) != "" {
 		return nil
+	}
+	name := key(plan.NamePath(identity.Group), d.Entry.Attrs.String(plan.NamePath(identity.Group)))
+	if shielded, err := c.scratch.HasRival(ctx, owned.Ref, name); err != nil || shielded {
+		return err
 	}
 	return c.scratch.Load(ctx, func() error {
 		if err := c.scratch.PutLive(ctx, identity.Group, live, nil); err != nil {

@@ -48,7 +48,7 @@ const (
 	notIdled = ` AND NOT EXISTS (SELECT 1 FROM temp.idled i WHERE i.user_id = idle.user_id AND i.group_id = idle.group_id)`
 	idleKeep = `INSERT OR IGNORE INTO main.idle (sync, user_id, group_id) SELECT ?1, user_id, group_id FROM temp.idled`
 	// The row without a person.
-	idleKnown = `INSERT OR IGNORE INTO main.idle (sync, user_id, group_id) VALUES (?1, '', '')`
+	idleKnown     = `INSERT OR IGNORE INTO main.idle (sync, user_id, group_id) VALUES (?1, '', '')`
 	followerKnown = `INSERT OR IGNORE INTO main.follower (source, sync) VALUES (?1, ?2)`
 	// Ends with within.
 	awaitedForget = `DELETE FROM main.awaiting WHERE sync = ?1
@@ -109,7 +109,8 @@ func (l *Ledger) KnowsIdle(ctx context.Context, sync string) (bool, error) {
 
 // Await notes that an object names somebody, by source id or by a folded name, who
 // may turn out to be another one: found is who he is now, by source id, or "" where
-// he is not at the target. What was noted before of the same name is replaced.
+// he is not at the target. Of a name that it wants itself and does not get, nobody is.
+// What was noted before of the same name is replaced.
 func (w *Workspace) Await(ctx context.Context, ref identity.Ref, wanted, found string) error {
 	return w.exec(ctx, `INSERT OR REPLACE INTO temp.awaited VALUES (?,?,?,?)`, ref.Kind, ref.ID, wanted, found)
 }

@@ -259,8 +259,20 @@ func (w *Workspace) shieldRivals(ctx context.Context, k identity.Kind, path, val
 			WHERE kind = ? AND source_id = ? AND state = 'in'`, why, k, id); err != nil {
 			return err
 		}
+		// So that a later cycle about one of them is about all.
+		if err := w.Await(ctx, identity.Ref{Kind: k, ID: id}, value, ""); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// HasRival reports whether an object was shielded when last looked at because another
+// one wants the name as well.
+func (w *Workspace) HasRival(ctx context.Context, ref identity.Ref, name Key) (bool, error) {
+	n, err := w.count(ctx, `SELECT count(*) FROM main.awaiting WHERE sync = ? AND kind = ? AND source_id = ? AND wanted = ? AND found = ''`,
+		w.sync, ref.Kind, ref.ID, name.Value)
+	return n > 0, err
 }
 
 // strings returns the only column of a query.

@@ -104,3 +104,44 @@ func TestDeltaReferenceToGroup(t *testing.T) {
 	d.changes(d.delta(exitDone), "add-members group OM_Blue ada@example.com")
 	d.agrees()
 }
+
+// Two groups of one name are left alone both, also when only one of them changes, or
+// somebody in it returns.
+func TestDeltaRivals(t *testing.T) {
+	t.Parallel()
+	red := func(d *tenancy) int {
+		group, _ := d.application.Find(identity.Group, "OM_Red")
+		return len(group.Members)
+	}
+	t.Run("one changes", func(t *testing.T) {
+		t.Parallel()
+		d := newTenancy(t, crew(), following)
+		d.sync(exitDone)
+		_, err := d.tenant.CreateGroup(entratest.Team(entraID(15), "OM_Red", entraID(5)))
+		d.must(err)
+		d.delta(exitPartial)
+		d.must(d.tenant.RemoveMember(entraID(11), entraID(1)))
+		d.changes(d.delta(exitPartial))
+		d.must(d.tenant.DeleteGroup(entraID(15)))
+		d.must(d.tenant.UpdateGroup(entraID(11), map[string]any{"displayName": "OM_Crimson"}))
+		d.changes(d.delta(exitDone), "update group OM_Crimson", "remove-members group OM_Crimson ada@example.com")
+		d.agrees()
+	})
+	t.Run("somebody returns", func(t *testing.T) {
+		t.Parallel()
+		d := newTenancy(t, crew(), following)
+		d.sync(exitDone)
+		d.must(d.tenant.SetEnabled(entraID(3), false))
+		d.delta(exitDone)
+		d.must(d.tenant.RemoveMember(entraID(11), entraID(3)))
+		d.delta(exitDone)
+		d.must(d.tenant.UpdateGroup(entraID(14), map[string]any{"displayName": "OM_Red"}))
+		d.delta(exitPartial)
+		before := red(d)
+		d.must(d.tenant.SetEnabled(entraID(3), true))
+		d.changes(d.delta(exitDone), "reactivate user cy@example.com")
+		if after := red(d); after != before {
+			t.Errorf("%d members, before %d", after, before)
+		}
+	})
+}
