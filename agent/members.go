@@ -14,6 +14,9 @@ import (
 // members plans the memberships of the groups that take part.
 func (w *comparison) members(ctx context.Context) error {
 	c, a := w.cycle, w.agent
+	if err := w.regainSight(ctx); err != nil {
+		return err
+	}
 	profile := c.profile()
 	if profile.Members == connectors.MembersNone {
 		return nil
@@ -54,6 +57,22 @@ func (w *comparison) members(ctx context.Context) error {
 		}
 		return w.nameIncomplete(ctx)
 	})
+}
+
+// regainSight believes a target again that was taken to hide members, once it shows some:
+// what is remembered of it may be wrong.
+func (w *comparison) regainSight(ctx context.Context) error {
+	c := w.cycle
+	if c.extent != whole || c.bound.Members != string(connectors.MembersBlind) || c.session.Profile().Members != connectors.MembersReadable {
+		return nil
+	}
+	shows, err := c.scratch.ShowsMembers(ctx)
+	if err != nil || !shows {
+		return err
+	}
+	c.bound.Members = ""
+	c.notes = append(c.notes, "the target shows group members now, which it did not before: what it shows counts from now on")
+	return nil
 }
 
 // crowd is up to how many members one step has: whatever the size of a group, a

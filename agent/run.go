@@ -257,8 +257,12 @@ func (c *Cycle) binding(ctx context.Context, complete bool) error {
 		b.Members = "" // learned of another target
 	}
 	b.Sync, b.Target, b.URL = a.Sync.Name, a.Sync.Target.Name, a.Sync.Target.URL
-	if c.profile().Members == connectors.MembersBlind {
+	switch c.profile().Members {
+	case connectors.MembersBlind:
 		b.Members = string(connectors.MembersBlind)
+	case connectors.MembersReadable:
+		b.Members = ""
+	case connectors.MembersNone:
 	}
 	if !c.opened.IsZero() {
 		b.Facts, b.FactsAt = c.session.Facts(), c.opened

@@ -376,6 +376,12 @@ func (w *Workspace) DropLive(ctx context.Context, k identity.Kind, targetID stri
 	return w.put(ctx, `DELETE FROM temp.live_member WHERE group_id = ?`, targetID)
 }
 
+// ShowsMembers reports whether the target has shown a group with members.
+func (w *Workspace) ShowsMembers(ctx context.Context) (bool, error) {
+	n, err := w.count(ctx, `SELECT count(*) FROM (SELECT 1 FROM temp.live_member LIMIT 1)`)
+	return n > 0, err
+}
+
 // AssumeMembers takes the memberships that were written to a member-blind
 // target for what it holds, of the teams that take part.
 func (w *Workspace) AssumeMembers(ctx context.Context) error {

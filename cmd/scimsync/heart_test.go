@@ -301,3 +301,20 @@ func TestBlindnessIsOfOneTarget(t *testing.T) {
 		}
 	}
 }
+
+// A target that was taken to hide members, and shows them after all, is believed: what
+// is remembered of it may be wrong.
+func TestSightRegained(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withPeople(office()), withHazards(scimtest.Hazards{EmptyMembers: true}), withSync("users: {}\ngroups: {}\n"))
+	w.command("sync")
+	w.settled()
+	w.application.SetHazards(scimtest.Hazards{})
+	w.must(w.application.RemoveMember("Red", "bob@example.com"))
+	r := w.command("sync")
+	if r.code != exitDone || !strings.Contains(r.out, "shows group members now") || !strings.Contains(r.out, "bob@example.com") {
+		t.Errorf("the member that is wanting is not given back:\n%s", r)
+	}
+	w.settled()
+	w.complete()
+}
