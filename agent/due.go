@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/scimsync/scimsync/agent/ledger"
@@ -224,15 +225,23 @@ func (a *Agent) unnamed(ctx context.Context, c *Cycle, k identity.Kind, asked ma
 	return out, nil
 }
 
-// lost ends with errTooNarrow when most of what was looked at is not at the
-// target: what that means only the whole target can tell.
+// lost ends with errTooNarrow when most of what was looked at is not at the target, or
+// something that others may refer to: what that means only the whole target can tell.
 func (a *Agent) lost(ctx context.Context, c *Cycle, k identity.Kind) error {
 	if c.extent != selected || !c.profile().Listable {
 		return nil
 	}
 	looked, missing, err := c.scratch.CountMissing(ctx, k)
-	if err != nil || missing < 2 || 2*missing <= looked {
+	if err != nil || missing == 0 {
 		return err
+	}
+	if slices.ContainsFunc(a.kinds(), func(of identity.Kind) bool { return a.mapper(of).Refers(k) }) {
+		// Whoever refers to it does so by an id that will not be its own any more.
+		return fmt.Errorf("%d of the %d %s that were looked at are not at the target, and others may refer to them: %w",
+			missing, looked, k.Plural(), errTooNarrow)
+	}
+	if missing < 2 || 2*missing <= looked {
+		return nil
 	}
 	return fmt.Errorf("%d of the %d %s that were looked at are not at the target: %w", missing, looked, k.Plural(), errTooNarrow)
 }

@@ -171,6 +171,11 @@ func (m *Mapper) Reference(path string) (identity.Kind, bool) {
 	return r.reference, true
 }
 
+// Refers reports whether a path refers to objects of the kind.
+func (m *Mapper) Refers(k identity.Kind) bool {
+	return slices.ContainsFunc(m.rules, func(r *rule) bool { return r.reference == k })
+}
+
 // Source returns the expression a path's value comes from, as it is written,
 // and "" for a path that is not managed.
 func (m *Mapper) Source(path string) string {

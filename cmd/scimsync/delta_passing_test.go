@@ -145,3 +145,23 @@ func TestDeltaRivals(t *testing.T) {
 		}
 	})
 }
+
+// An account that somebody has deleted by hand is made anew, and those who refer to it
+// hear of its new id.
+func TestDeltaReferenceVanished(t *testing.T) {
+	t.Parallel()
+	for name, boss := range map[string]string{"by name": "bo@example.com", "by id": entraID(2)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newTenancy(t, crew(), following)
+			d.must(d.tenant.UpdateUser(entraID(1), map[string]any{"officeLocation": boss}))
+			d.sync(exitDone)
+			d.sync(exitDone, "--full")
+			d.must(d.application.Delete(identity.User, "bo@example.com"))
+			d.must(d.tenant.UpdateUser(entraID(2), map[string]any{"surname": "Other"}))
+			d.changes(d.delta(exitDone),
+				"create user bo@example.com", "update user ada@example.com", "add-members group OM_Red bo@example.com")
+			d.agrees()
+		})
+	}
+}
