@@ -216,11 +216,11 @@ func (w *comparison) references(ctx context.Context) error {
 		if d.State != ledger.In || !d.Active {
 			continue
 		}
-		account, err := c.scratch.Account(ctx, d.Ref.ID)
+		targetID, found, err := c.scratch.Counterpart(ctx, d.Ref)
 		if err != nil {
 			return err
 		}
-		if account == nil {
+		if !found {
 			continue
 		}
 		open, err := a.references(ctx, c, &d.Entry)
@@ -229,17 +229,17 @@ func (w *comparison) references(ctx context.Context) error {
 		}
 		var attributes []identity.Attribute
 		for path, r := range open {
-			to, err := c.scratch.Account(ctx, r.who.ID)
+			to, found, err := c.scratch.Counterpart(ctx, r.who)
 			if err != nil {
 				return err
 			}
-			if to == nil {
+			if !found {
 				continue
 			}
 			if err := c.await(ctx, d.Ref, r, r.who.ID); err != nil {
 				return err
 			}
-			if to.TargetID == "" || j.Live == nil || !w.policy.Same(path, to.TargetID, j.Live.Attrs[path]) {
+			if to == "" || j.Live == nil || !w.policy.Same(path, to, j.Live.Attrs[path]) {
 				attributes = append(attributes, identity.Attribute{Path: path, After: identity.Reference{Ref: r.who}})
 			}
 		}
@@ -248,7 +248,7 @@ func (w *comparison) references(ctx context.Context) error {
 		}
 		sortAttributes(attributes)
 		if err := w.put(ctx, []identity.Change{{
-			Op: identity.Update, Ref: d.Ref, TargetID: account.TargetID, Name: d.Name,
+			Op: identity.Update, Ref: d.Ref, TargetID: targetID, Name: d.Name,
 			Attributes: attributes, Cause: identity.CauseReference,
 			Reason: "refers to an account that this plan makes or adopts",
 		}}, false); err != nil {

@@ -136,6 +136,18 @@ func (w *Workspace) Account(ctx context.Context, userID string) (*Account, error
 	return &a, nil
 }
 
+// Counterpart returns the target id of an object that takes part, "" while it is to be
+// created, and whether it does.
+func (w *Workspace) Counterpart(ctx context.Context, ref identity.Ref) (string, bool, error) {
+	query := `SELECT target_id FROM temp.account WHERE source_id = ?`
+	if ref.Kind == identity.Group {
+		query = `SELECT target_id FROM temp.team WHERE source_id = ?`
+	}
+	id := ""
+	ok, err := w.row(ctx, query, []any{ref.ID}, &id)
+	return id, ok, err
+}
+
 // CountUnchanged counts the objects of a kind that take part and need nothing.
 func (w *Workspace) CountUnchanged(ctx context.Context, k identity.Kind) (int, error) {
 	return w.count(ctx, `SELECT count(*) FROM temp.desired d WHERE d.kind = ? AND d.state = 'in'

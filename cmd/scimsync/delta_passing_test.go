@@ -165,3 +165,21 @@ func TestDeltaReferenceVanished(t *testing.T) {
 		})
 	}
 }
+
+// A group refers to somebody who is made in the same cycle.
+func TestDeltaReferenceOfGroup(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"--full"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			d := newTenancy(t, crew(), strings.Replace(following, "leavers: delete}",
+				"leavers: delete, matching: {by: [displayName]}, map: {externalId: {value: description, reference: user}}}", 1))
+			d.sync(exitDone)
+			_, err := d.tenant.CreateUser(entratest.Person(entraID(6), "fay@example.com", "Fay", "Fox"))
+			d.must(err)
+			d.must(d.tenant.UpdateGroup(entraID(14), map[string]any{"description": entraID(6)}))
+			d.changes(d.sync(exitDone, args...), "create user fay@example.com", "update group OM_Empty")
+			d.agrees()
+		})
+	}
+}
