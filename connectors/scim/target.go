@@ -71,6 +71,7 @@ func newTarget(s *Settings, rt connectors.Runtime) (*target, error) {
 		Decode:    decodeFailure,
 		MaxBody:   objectBytes,
 		MaxBodyOf: answerBytes,
+		Streamed:  streamed,
 		Runtime:   rt,
 		// A search only reads (RFC 7644, section 3.4.3).
 		Repeatable: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/.search") },

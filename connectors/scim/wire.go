@@ -44,6 +44,14 @@ func answerBytes(r *http.Request) int64 {
 	return discoveryBytes
 }
 
+// streamed reports whether the answer to a request is of groups: they may have a
+// million members, which are read one at a time, and all else of them is counted
+// while it is decoded.
+func streamed(r *http.Request) bool {
+	folder, last := path.Split(r.URL.Path)
+	return last == "Groups" || path.Base(folder) == "Groups"
+}
+
 const contentType = "application/scim+json"
 
 // codeNotJSON is the code of an answer that is not the SCIM service's.

@@ -30,12 +30,13 @@ const (
 // is a failed try like any other, and so that no answer can take longer or grow
 // larger than allowed. It counts what is sent.
 type bound struct {
-	next    http.RoundTripper
-	timeout time.Duration
-	max     int64
-	maxOf   func(*http.Request) int64
-	traffic *connectors.Traffic
-	large   lock // held while an answer beyond largeBody is read
+	next     http.RoundTripper
+	timeout  time.Duration
+	max      int64
+	maxOf    func(*http.Request) int64
+	streamed func(*http.Request) bool
+	traffic  *connectors.Traffic
+	large    lock // held while an answer beyond largeBody is read
 }
 
 func (t *bound) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -68,6 +69,9 @@ func (t *bound) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, f
 	}
+	if err := t.check(r, resp, got); err != nil {
+		return nil, err
+	}
 	resp.Body, resp.ContentLength = got, got.size
 	resp.Request = r
 	return resp, nil
@@ -91,14 +95,6 @@ func (t *bound) limit(r *http.Request, resp *http.Response) int64 {
 func (t *bound) read(ctx context.Context, resp *http.Response, limit int64) (*body, error) {
 	if resp.Body == http.NoBody {
 		return &body{}, nil
-	}
-	refused := func(format string, args ...any) *fault {
-		return &fault{class: connectors.Incomplete, sent: true, final: true, text: fmt.Sprintf(format, args...)}
-	}
-	large := func(format string, args ...any) *fault {
-		f := refused(format, args...)
-		f.code = CodeAnswerTooLarge
-		return f
 	}
 	if resp.StatusCode < 200 || resp.StatusCode == http.StatusPartialContent {
 		// No range is ever asked for (RFC 9110, section 15.3.7).
@@ -133,6 +129,29 @@ func (t *bound) read(ctx context.Context, resp *http.Response, limit int64) (*bo
 		return got, large("the answer is larger than the %d bytes that are read", limit)
 	}
 	return got, err
+}
+
+// check refuses an answer that was read and is not to be decoded.
+func (t *bound) check(r *http.Request, resp *http.Response, got *body) error {
+	if resp.StatusCode >= 300 || !got.isJSON() {
+		return nil
+	}
+	if (t.streamed == nil || !t.streamed(r)) && got.crowded(MaxValues) {
+		return large("the answer holds more than %d values", MaxValues)
+	}
+	return nil
+}
+
+// refused is an answer that is not taken, and would not be a second time.
+func refused(format string, args ...any) *fault {
+	return &fault{class: connectors.Incomplete, sent: true, final: true, text: fmt.Sprintf(format, args...)}
+}
+
+// large is an answer that is larger than is read.
+func large(format string, args ...any) *fault {
+	f := refused(format, args...)
+	f.code = CodeAnswerTooLarge
+	return f
 }
 
 // broken makes a fault of what net/http reports when no whole answer came.

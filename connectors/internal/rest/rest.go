@@ -14,7 +14,7 @@
 //	classify   a status of 400 or more, or a stray redirect, becomes a fault
 //	authorize  adds the credential; one fresh credential on 401
 //	dress      adds the user's headers and the user agent
-//	bound      a try ends in time; its answer is read whole, up to a size
+//	bound      a try ends in time; its answer is read whole, up to a size, and counted
 //
 // A vendor calls Do, or hands the client to its SDK, and passes what comes back
 // through Wrap. JoinPath, ResolveLink, NextLinks and ReadJSON are the parts of
@@ -62,12 +62,16 @@ type Config struct {
 	// hostile server fill the memory with what is known to be small; nil, or
 	// an answer of 0, leaves MaxBody.
 	MaxBodyOf func(*http.Request) int64
+	// Streamed says which answers may hold more than MaxValues values, because
+	// who reads them decodes them piece by piece and counts; nil means none. Any
+	// other that does is an error with CodeAnswerTooLarge.
+	Streamed func(*http.Request) bool
 
 	Runtime connectors.Runtime
 }
 
-// CodeAnswerTooLarge is the code of an answer that is larger than is read, of
-// class Incomplete, or Lost after a write: a smaller page may do.
+// CodeAnswerTooLarge is the code of an answer that is larger than is read, in bytes
+// or values, of class Incomplete, or Lost after a write: a smaller page may do.
 const CodeAnswerTooLarge = "answerTooLarge"
 
 // Failure is what a vendor's error body says.
@@ -126,7 +130,7 @@ func newStack(cfg Config, own origin, wire http.RoundTripper, p patience) *http.
 
 	var rt http.RoundTripper = &bound{
 		next: wire, timeout: timeoutOf(cfg.HTTP), max: maxBody(cfg.MaxBody), maxOf: cfg.MaxBodyOf,
-		traffic: cfg.Runtime.Traffic, large: newLock(),
+		streamed: cfg.Streamed, traffic: cfg.Runtime.Traffic, large: newLock(),
 	}
 	rt = &dress{next: rt, headers: cfg.HTTP.Headers, agent: cfg.Runtime.UserAgent}
 	rt = &authorize{next: rt, auth: cfg.Auth, hide: hide, traffic: cfg.Runtime.Traffic, renewing: newLock()}
