@@ -232,7 +232,7 @@ func (s *session) remove(ctx context.Context, k identity.Kind, id string) (conne
 	}
 	defer resp.Body.Close()
 	// Most answers are empty; one that is not may be an error in disguise.
-	_, err = readObject(resp, discoveryBytes)
+	_, err = readObject(resp, discoveryBytes, rest.MaxValues)
 	switch {
 	case isClass(err, connectors.Unauthorized, connectors.Forbidden, connectors.Conflict, connectors.Unsupported):
 		return result, err

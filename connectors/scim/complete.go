@@ -127,8 +127,7 @@ func (f *fillIn) kept() []identity.Entry {
 	var out []identity.Entry
 	for i, e := range f.entries {
 		if why, refused := f.refused[i]; refused {
-			f.walk.unread++
-			f.walk.unreadable = append(f.walk.unreadable, why)
+			f.walk.refuse(why)
 			continue
 		}
 		out = append(out, e)

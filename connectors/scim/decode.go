@@ -45,44 +45,42 @@ func (r *resource) id() string {
 }
 
 // decodeResource reads a resource off the stream, members one at a time.
-func decodeResource(decoder *json.Decoder) (resource, error) {
+func decodeResource(s *stream) (resource, error) {
 	r := resource{object: map[string]any{}}
-	token, err := decoder.Token()
+	token, err := s.Token()
 	if err != nil {
 		return r, err
 	}
 	if token != json.Delim('{') {
 		return r, fmt.Errorf("a resource is an object, not %v", token)
 	}
-	return r, r.decodeFields(decoder)
+	return r, r.decodeFields(s)
 }
 
 // decodeFields reads the members of an object to its closing brace.
-func (r *resource) decodeFields(decoder *json.Decoder) error {
-	for decoder.More() {
-		token, err := decoder.Token()
+func (r *resource) decodeFields(s *stream) error {
+	for s.More() {
+		token, err := s.Token()
 		if err != nil {
 			return err
 		}
 		key, _ := token.(string) // the decoder admits strings only as names
 		if strings.EqualFold(key, "members") {
-			if err := r.decodeMembers(decoder); err != nil {
+			if err := r.decodeMembers(s); err != nil {
 				return err
 			}
 			continue
 		}
-		var value any
-		if err := decoder.Decode(&value); err != nil {
+		if r.object[key], err = s.value(); err != nil {
 			return err
 		}
-		r.object[key] = value
 	}
-	_, err := decoder.Token()
+	_, err := s.Token()
 	return err
 }
 
-func (r *resource) decodeMembers(decoder *json.Decoder) error {
-	token, err := decoder.Token()
+func (r *resource) decodeMembers(s *stream) error {
+	token, err := s.Token()
 	if err != nil {
 		return err
 	}
@@ -93,14 +91,14 @@ func (r *resource) decodeMembers(decoder *json.Decoder) error {
 	default:
 		r.problem = "members is not a list"
 		if token == json.Delim('{') {
-			return skipRest(decoder)
+			return skipRest(s)
 		}
 		return nil
 	}
 	r.hasMembers = true
-	for decoder.More() {
+	for s.More() {
 		var member struct{ Value string }
-		if err := decoder.Decode(&member); err != nil {
+		if err := s.Decode(&member); err != nil {
 			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
 				return err
 			}
@@ -114,7 +112,7 @@ func (r *resource) decodeMembers(decoder *json.Decoder) error {
 		r.members = append(r.members, member.Value)
 	}
 	r.members = distinct(r.members)
-	_, err = decoder.Token()
+	_, err = s.Token()
 	return err
 }
 
@@ -122,10 +120,10 @@ func (r *resource) decodeMembers(decoder *json.Decoder) error {
 // stream of tokens has no bound of its own.
 const maxDepth = 10_000
 
-// skipRest reads to the end of the object or list the decoder is in.
-func skipRest(decoder *json.Decoder) error {
+// skipRest reads to the end of the object or list the stream is in.
+func skipRest(s *stream) error {
 	for depth := 1; depth > 0; {
-		token, err := decoder.Token()
+		token, err := s.Token()
 		if err != nil {
 			return err
 		}
@@ -180,8 +178,10 @@ func (r *resource) entry(kind identity.Kind) (identity.Entry, error) {
 // listPage is one page of a listing (RFC 7644, section 3.4.2; RFC 9865).
 type listPage struct {
 	entries []identity.Entry
-	// unreadable says which resources could not be understood, and why.
+	// unreadable says which resources could not be understood, and why; of many,
+	// unnamed counts the rest.
 	unreadable []string
+	unnamed    int
 	// count is how many resources the page held, readable or not.
 	count int
 	// total is totalResults; -1 where it is missing or no number.
@@ -194,14 +194,14 @@ type listPage struct {
 
 // readPage reads one page off the wire without holding its raw form.
 func readPage(resp *http.Response, kind identity.Kind, limit int64) (listPage, error) {
-	decoder, err := openObject(resp, limit)
+	s, err := openObject(resp, limit)
 	if err != nil {
 		return listPage{}, err
 	}
-	if decoder == nil {
+	if s == nil {
 		return listPage{}, connectors.Errorf(connectors.Rejected, "%s answered nothing instead of a list", resp.Request.URL.Path)
 	}
-	p, err := decodePage(decoder, kind)
+	p, err := decodePage(s, kind)
 	if err != nil {
 		return listPage{}, readError(err)
 	}
@@ -210,15 +210,15 @@ func readPage(resp *http.Response, kind identity.Kind, limit int64) (listPage, e
 
 // decodePage reads a ListResponse. The name Resources is taken in any case:
 // SSOReady among others writes it in lower case.
-func decodePage(decoder *json.Decoder, kind identity.Kind) (listPage, error) {
+func decodePage(s *stream, kind identity.Kind) (listPage, error) {
 	p := listPage{total: -1}
-	if _, err := decoder.Token(); err != nil {
+	if _, err := s.Token(); err != nil {
 		return p, err
 	}
 	others := map[string]any{}
 	listed := false
-	for decoder.More() {
-		token, err := decoder.Token()
+	for s.More() {
+		token, err := s.Token()
 		if err != nil {
 			return p, err
 		}
@@ -229,18 +229,16 @@ func decodePage(decoder *json.Decoder, kind identity.Kind) (listPage, error) {
 				return p, connectors.Errorf(connectors.Incomplete, "the answer holds Resources twice")
 			}
 			listed = true
-			if err := p.decodeResources(decoder, kind); err != nil {
+			if err := p.decodeResources(s, kind); err != nil {
 				return p, err
 			}
 			continue
 		}
-		var value any
-		if err := decoder.Decode(&value); err != nil {
+		if others[key], err = s.value(); err != nil {
 			return p, err
 		}
-		others[key] = value
 	}
-	if _, err := decoder.Token(); err != nil {
+	if _, err := s.Token(); err != nil {
 		return p, err
 	}
 	if err := envelope(others); err != nil {
@@ -255,8 +253,8 @@ func decodePage(decoder *json.Decoder, kind identity.Kind) (listPage, error) {
 	return p, nil
 }
 
-func (p *listPage) decodeResources(decoder *json.Decoder, kind identity.Kind) error {
-	token, err := decoder.Token()
+func (p *listPage) decodeResources(s *stream, kind identity.Kind) error {
+	token, err := s.Token()
 	if err != nil {
 		return err
 	}
@@ -267,34 +265,49 @@ func (p *listPage) decodeResources(decoder *json.Decoder, kind identity.Kind) er
 	default:
 		return connectors.Errorf(connectors.Rejected, "the answer is no SCIM list: Resources is not a list")
 	}
-	for decoder.More() {
-		r, err := decodeElement(decoder, kind)
+	for s.More() {
+		if err := s.spend(1); err != nil {
+			return err
+		}
+		r, err := decodeElement(s, kind)
 		if err != nil {
 			return err
 		}
 		p.count++
 		if r == nil {
-			p.unreadable = append(p.unreadable, fmt.Sprintf("a %s is not an object", kind))
+			p.refuse(fmt.Sprintf("a %s is not an object", kind))
 			continue
 		}
 		e, err := r.entry(kind)
 		if err != nil {
-			p.unreadable = append(p.unreadable, err.Error())
+			p.refuse(err.Error())
 			continue
 		}
 		p.members += len(e.Members.TargetIDs)
 		p.entries = append(p.entries, e)
 	}
-	_, err = decoder.Token()
+	_, err = s.Token()
 	return err
 }
 
+// maxUnreadable is how many texts a page keeps of what could not be read.
+const maxUnreadable = 1000
+
+// refuse notes a resource that could not be understood.
+func (p *listPage) refuse(why string) {
+	if len(p.unreadable) == maxUnreadable {
+		p.unnamed++
+		return
+	}
+	p.unreadable = append(p.unreadable, why)
+}
+
 // decodeElement reads one element of Resources; nil where it is no object.
-func decodeElement(decoder *json.Decoder, kind identity.Kind) (*resource, error) {
+func decodeElement(s *stream, kind identity.Kind) (*resource, error) {
 	if kind == identity.User {
 		// Decoding a user in one step takes half the time of the stream.
-		var value any
-		if err := decoder.Decode(&value); err != nil {
+		value, err := s.value()
+		if err != nil {
 			return nil, err
 		}
 		object, ok := value.(map[string]any)
@@ -303,19 +316,19 @@ func decodeElement(decoder *json.Decoder, kind identity.Kind) (*resource, error)
 		}
 		return &resource{object: object}, nil
 	}
-	token, err := decoder.Token()
+	token, err := s.Token()
 	if err != nil {
 		return nil, err
 	}
 	switch token {
 	case json.Delim('{'):
 	case json.Delim('['):
-		return nil, skipRest(decoder)
+		return nil, skipRest(s)
 	default:
 		return nil, nil
 	}
 	r := resource{object: map[string]any{}}
-	if err := r.decodeFields(decoder); err != nil {
+	if err := r.decodeFields(s); err != nil {
 		return nil, err
 	}
 	return &r, nil

@@ -111,7 +111,7 @@ func (s *session) document(ctx context.Context, name string) document {
 	if err == nil {
 		defer resp.Body.Close()
 		var object map[string]any
-		if object, err = readObject(resp, discoveryBytes); err == nil {
+		if object, err = readObject(resp, discoveryBytes, rest.MaxValues); err == nil {
 			return document{is: object}
 		}
 	}

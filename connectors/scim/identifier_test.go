@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -25,7 +24,7 @@ func TestUnusableIDs(t *testing.T) {
 		`{"id": "` + strings.Repeat("x", maxID) + `"}`:   strings.Repeat("x", maxID),
 		`{"id": "` + strings.Repeat("x", maxID+1) + `"}`: "",
 	} {
-		r, err := decodeResource(json.NewDecoder(strings.NewReader(body)))
+		r, err := decodeResource(newStream(strings.NewReader(body)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -84,6 +84,7 @@ type walk struct {
 	shrunk     bool  // totalResults fell while paging: objects may have moved to pages already read
 	unreadable []string
 	unread     int
+	unnamed    int // unreadable ones of which pages kept no text
 }
 
 func (s *session) newWalk(k identity.Kind, fixed query) *walk {
@@ -115,7 +116,7 @@ func (w *walk) run(ctx context.Context, emit emit) error {
 	}
 	if w.unread > 0 {
 		return connectors.Errorf(connectors.Incomplete, "%d of the %s could not be read: %s",
-			w.unread, w.kind.Plural(), strings.Join(w.unreadable, "; "))
+			w.unread+w.unnamed, w.kind.Plural(), strings.Join(w.unreadable, "; "))
 	}
 	return nil
 }
@@ -151,15 +152,21 @@ func (w *walk) take(p listPage) []identity.Entry {
 			fresh = append(fresh, e)
 		}
 	}
-	const named = 5
 	for _, problem := range p.unreadable {
 		if w.seen.add("\x00" + problem) {
-			if w.unread++; w.unread <= named {
-				w.unreadable = append(w.unreadable, problem)
-			}
+			w.refuse(problem)
 		}
 	}
+	w.unnamed += p.unnamed
 	return fresh
+}
+
+// refuse notes an object that could not be read. The first few are named.
+func (w *walk) refuse(why string) {
+	const named = 5
+	if w.unread++; w.unread <= named {
+		w.unreadable = append(w.unreadable, why)
+	}
 }
 
 // asked says that nothing is left to ask for.
@@ -179,7 +186,7 @@ func (s *session) learnTotals(p listPage) {
 
 // whole proves at the end of the pages that nothing is missing.
 func (w *walk) whole() error {
-	if w.total > int64(w.seen.len()) {
+	if w.total > int64(w.seen.len()+w.unnamed) {
 		return connectors.Errorf(connectors.Incomplete,
 			"the listing of %s ended after %d distinct objects, the target counts %d", w.kind.Plural(), w.seen.len(), w.total)
 	}

@@ -8,6 +8,10 @@ import (
 	"github.com/scimsync/scimsync/identity"
 )
 
+// maxReplaced is how many values a group may hold that is written back whole, and so
+// decoded whole: a million members of four attributes each.
+const maxReplaced = 6_000_000
+
 // readRaw reads an object as it is, to be written back, with its version where
 // the target has declared that it checks one (RFC 7644, section 3.14): an ETag
 // header alone proves nothing.
@@ -18,7 +22,7 @@ func (s *session) readRaw(ctx context.Context, k identity.Kind, id string) (map[
 		return nil, "", err
 	}
 	defer resp.Body.Close()
-	object, err := readObject(resp, objectBytes)
+	object, err := readObject(resp, objectBytes, maxReplaced)
 	if err != nil {
 		return nil, "", err
 	}

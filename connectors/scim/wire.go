@@ -124,9 +124,10 @@ func lost(err error) error {
 	return err
 }
 
-// openObject returns a decoder that stands before the object an answer holds,
-// or nil where the answer is empty.
-func openObject(resp *http.Response, limit int64) (*json.Decoder, error) {
+// openObject returns a stream that stands before the object an answer holds, or
+// nil where the answer is empty.
+func openObject(resp *http.Response, limit int64) (*stream, error) {
+	crowded := rest.Crowded(resp)
 	body := &bounded{from: resp.Body, left: limit}
 	first, err := firstByte(body)
 	switch {
@@ -137,22 +138,24 @@ func openObject(resp *http.Response, limit int64) (*json.Decoder, error) {
 	case first != '{':
 		return nil, notJSON(resp, first)
 	}
-	decoder := json.NewDecoder(io.MultiReader(bytes.NewReader([]byte{first}), body))
-	// Numbers keep their digits: what is read may be written back by PUT.
-	decoder.UseNumber()
-	return decoder, nil
+	s := newStream(io.MultiReader(bytes.NewReader([]byte{first}), body))
+	s.crowded = crowded
+	return s, nil
 }
 
-// readObject reads one JSON object as it is; an empty answer is nil.
-func readObject(resp *http.Response, limit int64) (map[string]any, error) {
-	decoder, err := openObject(resp, limit)
-	if decoder == nil {
+// readObject reads one JSON object of at most so many values as it is; an empty
+// answer is nil.
+func readObject(resp *http.Response, limit int64, values int) (map[string]any, error) {
+	s, err := openObject(resp, limit)
+	if s == nil {
 		return nil, err
 	}
-	var object map[string]any
-	if err := decoder.Decode(&object); err != nil {
+	s.left, s.most = values, values
+	value, err := s.value()
+	if err != nil {
 		return nil, readError(err)
 	}
+	object, _ := value.(map[string]any) // it begins as one does
 	if err := envelope(object); err != nil {
 		return nil, err
 	}
@@ -161,11 +164,11 @@ func readObject(resp *http.Response, limit int64) (map[string]any, error) {
 
 // readResource reads one user or group; an empty answer is nil.
 func readResource(resp *http.Response) (*resource, error) {
-	decoder, err := openObject(resp, objectBytes)
-	if decoder == nil {
+	s, err := openObject(resp, objectBytes)
+	if s == nil {
 		return nil, err
 	}
-	r, err := decodeResource(decoder)
+	r, err := decodeResource(s)
 	if err != nil {
 		return nil, readError(err)
 	}

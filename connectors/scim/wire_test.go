@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -57,14 +58,18 @@ func FuzzDecodePage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, k := range identity.Kinds() {
-			decoder := json.NewDecoder(bytes.NewReader(data))
-			decoder.UseNumber()
-			p, err := decodePage(decoder, k)
+			s := newStream(bytes.NewReader(data))
+			p, err := decodePage(s, k)
+			quick := newStream(bytes.NewReader(data))
+			quick.crowded = false
+			if again, other := decodePage(quick, k); (err == nil) != (other == nil) || err == nil && !cmp.Equal(p, again, cmp.AllowUnexported(listPage{})) {
+				t.Fatalf("%s\nbecomes another page where values are counted:\n%+v, %v\n%+v, %v", data, p, err, again, other)
+			}
 			if err != nil {
 				continue
 			}
-			if p.total < -1 || p.count != len(p.entries)+len(p.unreadable) {
-				t.Fatalf("total %d, %d resources, %d entries, %d unreadable", p.total, p.count, len(p.entries), len(p.unreadable))
+			if p.total < -1 || p.count != len(p.entries)+len(p.unreadable)+p.unnamed {
+				t.Fatalf("total %d, %d resources, %d entries, %d unreadable", p.total, p.count, len(p.entries), len(p.unreadable)+p.unnamed)
 			}
 			for _, e := range p.entries {
 				if e.TargetID == "" {
@@ -174,11 +179,25 @@ func TestDecodeFailure(t *testing.T) {
 func TestBounded(t *testing.T) {
 	t.Parallel()
 	body := `{"totalResults":2,"Resources":[{"id":"1","userName":"` + strings.Repeat("x", 1000) + `"}]}`
-	decoder := json.NewDecoder(&bounded{from: strings.NewReader(body), left: 500})
-	decoder.UseNumber()
-	_, err := decodePage(decoder, identity.User)
+	_, err := decodePage(newStream(&bounded{from: strings.NewReader(body), left: 500}), identity.User)
 	if !errors.Is(readError(err), errTooLarge) || connectors.ClassOf(readError(err)) != connectors.Incomplete {
 		t.Errorf("%v, want too large", err)
+	}
+}
+
+// A group that is decoded whole, to be written back, has a bound of its own.
+func TestReadObject(t *testing.T) {
+	t.Parallel()
+	const body = `{"members":[{"value":"1,2"},{"value":"3"}],"x":-7.50}`
+	for values, fits := range map[int]bool{7: true, 6: false} {
+		object, err := readObject(&http.Response{Body: io.NopCloser(strings.NewReader(body))}, pageBytes, values)
+		if fits != (err == nil) || !fits && connectors.ClassOf(err) != connectors.Incomplete {
+			t.Errorf("%d values: %v", values, err)
+		}
+		members, _ := object["members"].([]any)
+		if err == nil && (len(members) != 2 || object["x"] != json.Number("-7.50")) {
+			t.Errorf("%v", object)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"net/http"
 	"unicode/utf8"
 )
 
@@ -54,18 +55,30 @@ func (c *census) add(piece []byte) {
 	}
 }
 
-// crowded reports whether the body holds more than n values.
-func (b *body) crowded(n int) bool {
-	// Nearly every answer has less of these even with its strings, which is
-	// seen thirty times as fast.
-	most := 0
+// Crowded reports whether an answer, of which nothing was read yet, may hold more
+// than MaxValues values. It is quick, and takes what looks like values in strings
+// for some; of a body that did not come from this package's clients it knows
+// nothing.
+func Crowded(resp *http.Response) bool {
+	b, ok := resp.Body.(*body)
+	return !ok || b.begun || b.marks() > MaxValues
+}
+
+// marks counts what CountValues counts, in strings too, in a tenth of the time.
+func (b *body) marks() int {
+	n := 0
 	for _, chunk := range b.chunks {
 		for _, mark := range []string{"{", "[", ","} {
-			most += bytes.Count(chunk, []byte(mark))
+			n += bytes.Count(chunk, []byte(mark))
 		}
 	}
-	if most <= n {
-		return false
+	return n
+}
+
+// crowded reports whether the body holds more than n values.
+func (b *body) crowded(n int) bool {
+	if b.marks() <= n {
+		return false // as nearly every answer
 	}
 	var c census
 	for _, chunk := range b.chunks {
