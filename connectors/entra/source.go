@@ -47,7 +47,7 @@ func Open(s Settings, rt connectors.Runtime) (*Source, error) {
 		return nil, fmt.Errorf("entra: %w", err)
 	}
 	transport, err := rest.NewClient(rest.Config{
-		Base: at.graph, Auth: auth, HTTP: s.HTTP, Decode: decodeFailure, MaxBody: maxBody, Runtime: rt,
+		Base: at.graph, Auth: auth, HTTP: s.HTTP, Decode: decodeFailure, MaxBody: maxBody, UTF8: true, Runtime: rt,
 		Limits: connectors.Limits{RequestsPerSecond: s.Limits.RequestsPerSecond, Concurrency: s.Limits.Concurrency},
 	})
 	if err != nil {

@@ -47,7 +47,7 @@ func Open(s Settings, rt connectors.Runtime) (*Source, error) {
 		auth = newServiceApp(base, *s.PrivateKey, tokens)
 	}
 	transport, err := rest.NewClient(rest.Config{
-		Base: base, Auth: auth, HTTP: s.HTTP, Decode: decodeFailure, Reset: rateReset, MaxBody: maxBody, Runtime: rt,
+		Base: base, Auth: auth, HTTP: s.HTTP, Decode: decodeFailure, Reset: rateReset, MaxBody: maxBody, UTF8: true, Runtime: rt,
 		Limits: connectors.Limits{RequestsPerSecond: s.Limits.RequestsPerSecond, Concurrency: s.Limits.Concurrency},
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ func Open(s Settings, rt connectors.Runtime) (*Source, error) {
 	}
 	transport, err := rest.NewClient(rest.Config{
 		Base: base, Auth: rest.ClientCredentials(endpoint.String(), s.ClientID, s.ClientSecret, nil, tokens),
-		HTTP: s.HTTP, Decode: decodeFailure, Runtime: rt,
+		HTTP: s.HTTP, Decode: decodeFailure, UTF8: true, Runtime: rt,
 		Limits: s.Limits.pace(),
 	})
 	if err != nil {

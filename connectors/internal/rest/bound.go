@@ -35,6 +35,7 @@ type bound struct {
 	max      int64
 	maxOf    func(*http.Request) int64
 	streamed func(*http.Request) bool
+	utf8     bool
 	traffic  *connectors.Traffic
 	large    lock // held while an answer beyond largeBody is read
 }
@@ -138,6 +139,9 @@ func (t *bound) check(r *http.Request, resp *http.Response, got *body) error {
 	}
 	if (t.streamed == nil || !t.streamed(r)) && got.crowded(MaxValues) {
 		return large("the answer holds more than %d values", MaxValues)
+	}
+	if t.utf8 && !got.isUTF8() {
+		return refused("the answer is not UTF-8, as JSON is: some text of it cannot be read as it was meant")
 	}
 	return nil
 }

@@ -66,6 +66,10 @@ type Config struct {
 	// who reads them decodes them piece by piece and counts; nil means none. Any
 	// other that does is an error with CodeAnswerTooLarge.
 	Streamed func(*http.Request) bool
+	// UTF8 refuses an answer of JSON that is not UTF-8 (RFC 8259, section 8.1).
+	// encoding/json says nothing and puts U+FFFD for each byte that is not,
+	// which would damage what is written on from there.
+	UTF8 bool
 
 	Runtime connectors.Runtime
 }
@@ -130,7 +134,7 @@ func newStack(cfg Config, own origin, wire http.RoundTripper, p patience) *http.
 
 	var rt http.RoundTripper = &bound{
 		next: wire, timeout: timeoutOf(cfg.HTTP), max: maxBody(cfg.MaxBody), maxOf: cfg.MaxBodyOf,
-		streamed: cfg.Streamed, traffic: cfg.Runtime.Traffic, large: newLock(),
+		streamed: cfg.Streamed, utf8: cfg.UTF8, traffic: cfg.Runtime.Traffic, large: newLock(),
 	}
 	rt = &dress{next: rt, headers: cfg.HTTP.Headers, agent: cfg.Runtime.UserAgent}
 	rt = &authorize{next: rt, auth: cfg.Auth, hide: hide, traffic: cfg.Runtime.Traffic, renewing: newLock()}

@@ -1,13 +1,9 @@
 package rest
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -15,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/connectortest"
 )
 
 func TestCountValues(t *testing.T) {
@@ -137,48 +134,48 @@ func TestIsJSON(t *testing.T) {
 	}
 }
 
-// writePacked answers with the pieces, in gzip.
-func writePacked(w http.ResponseWriter, head, piece string, times int, tail string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
-	_, _ = io.WriteString(z, head)
-	block := bytes.Repeat([]byte(piece), 1000)
-	for ; times > 0; times -= 1000 {
-		_, _ = z.Write(block[:min(times, 1000)*len(piece)])
+// Only what begins as JSON, and only where it is asked for, has to be UTF-8.
+func TestUTF8(t *testing.T) {
+	t.Parallel()
+	for text, refused := range map[string]bool{
+		"[\"Jos\xe9\"]": true, "[\"José\"]": false, "Jos\xe9": false, "\xef\xbb\xbf[]": false,
+	} {
+		for _, asked := range []bool{true, false} {
+			client := fake(t, Config{UTF8: asked}, func(r *http.Request) (*http.Response, error) { return respond(r, 200, text), nil })
+			got, err := send(t, client, "GET", "https://api.example.com/v1/x", "")
+			if refused && asked {
+				wantClass(t, err, connectors.Incomplete)
+				wantText(t, err, "the answer is not UTF-8")
+			} else if err != nil || got != text {
+				t.Errorf("%q: %q, %v", text, got, err)
+			}
+		}
 	}
-	_, _ = io.WriteString(z, tail)
-	_ = z.Close()
 }
 
 // What is small on the wire and many values is refused before anything is made of
 // it, unless its reader counts by itself; what is large and few values is not.
 func TestValues(t *testing.T) { //nolint:paralleltest // measures the memory of the whole process
-	answers := map[string]func(http.ResponseWriter){
-		"/zeros":   func(w http.ResponseWriter) { writePacked(w, "[0", ",0", 10_000_000, "]") },
-		"/objects": func(w http.ResponseWriter) { writePacked(w, `{"x":[{}`, ",{}", 7_000_000, "]}") },
-		"/lists":   func(w http.ResponseWriter) { writePacked(w, "\xef\xbb\xbf [[]", ",[]", 7_000_000, "]") },
-		"/most":    func(w http.ResponseWriter) { writePacked(w, "[0", ",0", MaxValues-1, "]") },
-		"/one":     func(w http.ResponseWriter) { writePacked(w, "[0", ",0", MaxValues, "]") },
-		"/texts":   func(w http.ResponseWriter) { writePacked(w, `["`, `,{[\"`, 4_000_000, `"]`) },
-		"/no JSON": func(w http.ResponseWriter) { writePacked(w, `a`, `,`, 4_000_000, ``) },
-		"/stream":  func(w http.ResponseWriter) { writePacked(w, "[0", ",0", 10_000_000, "]") },
+	const much = 20 << 20
+	answers := map[string]http.HandlerFunc{
+		"/zeros":   connectortest.Packed("[0", ",0", "]", much),
+		"/objects": connectortest.Packed(`{"x":[{}`, ",{}", "]}", much),
+		"/lists":   connectortest.Packed("\xef\xbb\xbf [[]", ",[]", "]", much),
+		"/most":    connectortest.Packed("[0", ",0", "]", 2*(MaxValues-1)),
+		"/one":     connectortest.Packed("[0", ",0", "]", 2*MaxValues),
+		"/texts":   connectortest.Packed(`["`, `,{[\"`, `"]`, much),
+		"/no JSON": connectortest.Packed("a", ",", "", much),
+		"/stream":  connectortest.Packed("[0", ",0", "]", much),
 	}
 	client, base := serve(t, Config{
 		Streamed: func(r *http.Request) bool { return r.URL.Path == "/stream" },
-	}, func(w http.ResponseWriter, r *http.Request) { answers[r.URL.Path](w) })
+	}, func(w http.ResponseWriter, r *http.Request) { answers[r.URL.Path](w, r) })
 	for path := range answers {
 		for _, method := range []string{"GET", "POST"} {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			resp, err := Do(client, request(t, t.Context(), method, JoinPath(base, path[1:]).String(), ""))
-			runtime.ReadMemStats(&after)
-			if err == nil {
-				_ = resp.Body.Close()
-			}
-			if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
-				t.Errorf("%s %s: %d MiB", method, path, took>>20)
-			}
+			var err error
+			connectortest.Allocates(t, 64<<20, func() {
+				_, err = Do(client, request(t, t.Context(), method, JoinPath(base, path[1:]).String(), ""))
+			})
 			switch path {
 			case "/zeros", "/objects", "/lists", "/one":
 				class := map[string]connectors.Class{"GET": connectors.Incomplete, "POST": connectors.Lost}[method]
