@@ -38,7 +38,7 @@ func TestHostileMemory(t *testing.T) {
 			s := besiege(t)
 			s.sync(exitDone)
 			for name, act := range map[string]func(*siege) http.HandlerFunc{
-				"bomb": packed(bomb, "gzip"), "endless": endless(okJSON+"\r\n", "["),
+				"bomb": packed(bomb, "gzip"), "values": countless, "endless": endless(okJSON+"\r\n", "["),
 			} {
 				if name == "endless" && !hostileTier() {
 					continue

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/scimsync/scimsync/connectors/connectortest"
 	"github.com/scimsync/scimsync/connectors/entra/entratest"
 )
 
@@ -185,6 +186,14 @@ func deep(s *siege) http.HandlerFunc {
 	return respond(http.StatusOK, body)(s)
 }
 
+// countless is a trick that answers with an object of more values than anybody has, in as
+// many bytes as a page may take.
+func countless(s *siege) http.HandlerFunc {
+	const bytes, piece = 30 << 20, ",{}"
+	head, tail, _ := strings.Cut(s.object(`"x":[{}MORE]`), "MORE")
+	return connectortest.Packed(head, piece, tail, bytes)
+}
+
 // otherPort is the side's own host and another port.
 func otherPort(s *siege) string {
 	return s.url[:strings.LastIndexByte(s.url, ':')] + ":1"
@@ -276,6 +285,7 @@ func tricks() map[string]trick {
 		"gzip twice, in two":      {act: packed(twice, "gzip", "gzip"), says: ""},
 		"deflate":                 {act: packed(func() []byte { return []byte(deflated()) }, "deflate"), says: "Content-Encoding"},
 		"deep nesting":            {act: deep, says: ""},
+		"ten million values":      {act: countless, says: "more than 500000 values", only: sources},
 		"endless headers":         {act: endless("HTTP/1.1 200 OK\r\n", "X-More: "+strings.Repeat("x", 100)+"\r\n"), says: "header of the answer is larger"},
 		"an endless header":       {act: endless("HTTP/1.1 200 OK\r\nX-More: ", "x"), says: "header of the answer is larger"},
 		"thirty thousand headers": {act: text("HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Many: y\r\n", 100_000) + "\r\n"), says: "header of the answer is larger"},
@@ -290,8 +300,11 @@ func tricks() map[string]trick {
 		"a number":             {act: respond(200, "7"), says: ""},
 		"a text":               {act: respond(200, `"ok"`), says: ""},
 		"two values":           {act: respond(200, "[][]"), says: ""},
-		"zeros":                {act: respond(200, strings.Repeat("\x00", 1000)), says: ""},
-		"switching protocols":  {act: text("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), says: ""},
+		"Latin-1": {act: func(s *siege) http.HandlerFunc {
+			return respond(200, s.object(`"id":"1","name":"Jos`+"\xe9"+`"`))(s)
+		}, says: "not UTF-8", only: "okta,entra,sailpoint"},
+		"zeros":               {act: respond(200, strings.Repeat("\x00", 1000)), says: ""},
+		"switching protocols": {act: text("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), says: ""},
 		"value twice": {act: func(s *siege) http.HandlerFunc {
 			return respond(200, `{"value":[{"id":"a"}],"value":[],"@odata.deltaLink":"`+s.url+`/v1.0/users/delta?$deltatoken=x"}`)(s)
 		}, says: "twice", only: "entra"},
