@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/scimsync/scimsync/connectors"
+	"github.com/scimsync/scimsync/connectors/internal/rest"
 	"github.com/scimsync/scimsync/identity"
 )
 

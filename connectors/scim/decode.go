@@ -201,6 +201,9 @@ func readPage(resp *http.Response, kind identity.Kind, limit int64) (listPage, e
 	if s == nil {
 		return listPage{}, connectors.Errorf(connectors.Rejected, "%s answered nothing instead of a list", resp.Request.URL.Path)
 	}
+	if kind == identity.User {
+		s.left, s.most = maxListed, maxListed
+	}
 	p, err := decodePage(s, kind)
 	if err != nil {
 		return listPage{}, readError(err)

@@ -21,6 +21,10 @@ type stream struct {
 	most    int // how many could be
 }
 
+// maxListed is how many values a page of users may hold: a target that does not page
+// shows everybody at once, some 25 values each.
+const maxListed = 3 * rest.MaxValues
+
 // newStream returns a stream that counts.
 func newStream(r io.Reader) *stream {
 	decoder := json.NewDecoder(r)

@@ -44,12 +44,11 @@ func answerBytes(r *http.Request) int64 {
 	return discoveryBytes
 }
 
-// streamed reports whether the answer to a request is of groups: they may have a
-// million members, which are read one at a time, and all else of them is counted
-// while it is decoded.
+// streamed reports whether the answer to a request is a listing, or of a group: they are
+// read one object, and one member, at a time, and are counted meanwhile.
 func streamed(r *http.Request) bool {
 	folder, last := path.Split(r.URL.Path)
-	return last == "Groups" || path.Base(folder) == "Groups"
+	return last == "Users" || last == "Groups" || path.Base(folder) == "Groups"
 }
 
 const contentType = "application/scim+json"
