@@ -117,6 +117,9 @@ type Cycle struct {
 	// as a whole for it.
 	extent   extent
 	readFull bool
+	// sighted says that the target shows members, though an earlier run learned
+	// that it does not.
+	sighted bool
 	// heldBeside counts the removals that an earlier cycle held back and this
 	// one has not looked at.
 	heldBeside int

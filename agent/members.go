@@ -70,7 +70,7 @@ func (w *comparison) regainSight(ctx context.Context) error {
 	if err != nil || !shows {
 		return err
 	}
-	c.bound.Members = ""
+	c.bound.Members, c.sighted = "", true
 	c.notes = append(c.notes, "the target shows group members now, which it did not before: what it shows counts from now on")
 	return nil
 }

@@ -257,12 +257,11 @@ func (c *Cycle) binding(ctx context.Context, complete bool) error {
 		b.Members = "" // learned of another target
 	}
 	b.Sync, b.Target, b.URL = a.Sync.Name, a.Sync.Target.Name, a.Sync.Target.URL
-	switch c.profile().Members {
-	case connectors.MembersBlind:
-		b.Members = string(connectors.MembersBlind)
-	case connectors.MembersReadable:
+	if c.sighted {
 		b.Members = ""
-	case connectors.MembersNone:
+	}
+	if c.profile().Members == connectors.MembersBlind {
+		b.Members = string(connectors.MembersBlind)
 	}
 	if !c.opened.IsZero() {
 		b.Facts, b.FactsAt = c.session.Facts(), c.opened
