@@ -273,10 +273,11 @@ func (s *seen) pauseFaults(j Job) []string {
 		if a.end.IsZero() || a.life != b.life || s.jumped(a.end, b.start) {
 			continue
 		}
-		if b.trigger == TriggerHook && gap <= defaultPause-time.Millisecond { // as the memory counts
+		const exact = time.Millisecond // as the memory counts
+		if b.trigger == TriggerHook && gap <= defaultPause-exact {
 			out = append(out, fmt.Sprintf("%s: a hook ran %v after the last run", j.Name, gap))
 		}
-		if n := s.failures(j, b.start); a.out.Failed && n >= 2 && s.sameLife(runs[:i], n) && gap < 10*time.Minute {
+		if n := s.failures(j, b.start); a.out.Failed && n >= 2 && s.sameLife(runs[:i], n) && gap <= 10*time.Minute-exact {
 			out = append(out, fmt.Sprintf("%s: tried again %v after %d failures", j.Name, gap, n))
 		}
 	}
