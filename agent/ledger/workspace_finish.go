@@ -120,22 +120,6 @@ func (w *Workspace) Unclassified(ctx context.Context, k identity.Kind) iter.Seq2
 	})
 }
 
-// Account is a user's counterpart at the target.
-type Account struct {
-	TargetID string // empty while it is to be created
-	Active   bool
-}
-
-// Account returns the counterpart of a user, and nil where it has none.
-func (w *Workspace) Account(ctx context.Context, userID string) (*Account, error) {
-	var a Account
-	ok, err := w.row(ctx, `SELECT target_id, active FROM temp.account WHERE source_id = ?`, []any{userID}, &a.TargetID, &a.Active)
-	if err != nil || !ok {
-		return nil, err
-	}
-	return &a, nil
-}
-
 // Counterpart returns the target id of an object that takes part, "" while it is to be
 // created, and whether it does.
 func (w *Workspace) Counterpart(ctx context.Context, ref identity.Ref) (string, bool, error) {
@@ -165,12 +149,6 @@ func (w *Workspace) Step(ctx context.Context, seq int64) (plan.Step, error) {
 		return plan.Step{}, sql.ErrNoRows
 	}
 	return steps[0], nil
-}
-
-// HasTeam reports whether a group already takes part in memberships.
-func (w *Workspace) HasTeam(ctx context.Context, groupID string) (bool, error) {
-	n, err := w.count(ctx, `SELECT count(*) FROM temp.team WHERE source_id = ?`, groupID)
-	return n > 0, err
 }
 
 // LiveMembers returns the target ids of everybody who is in a team now.

@@ -92,8 +92,8 @@ func TestRememberIdle(t *testing.T) {
 	same(t, "groups of one who returns", links, []string{"g", "h"})
 	few.teamed("h", "b", "c", "d")
 	must(t, few.EnrolUnlike(ctx))
-	if a, err := few.Account(ctx, "d"); err != nil || a != nil {
-		t.Errorf("d takes part as %v, %v; he took none when last looked at", a, err)
+	if id, found, err := few.Counterpart(ctx, user("d")); err != nil || found {
+		t.Errorf("d takes part as %q, %v; he took none when last looked at", id, err)
 	}
 	must(t, few.RememberIdle(ctx))
 	same(t, "after one over a few", r.idle(), []string{"known", "c", "d", "d in g", "d in h"})

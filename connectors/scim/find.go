@@ -68,10 +68,12 @@ func (s *session) findByListing(ctx context.Context, k identity.Kind, path ident
 	var found []identity.Entry
 	walk := s.newWalk(k, s.leaveOutMembers(k, connectors.Want{}))
 	err := walk.run(ctx, func(entries []identity.Entry) error {
-		for _, e := range matching(entries, path, value) {
-			e, err := s.read(ctx, k, e.TargetID, w)
+		for _, listed := range matching(entries, path, value) {
+			e, err := s.read(ctx, k, listed.TargetID, w)
 			if isClass(err, connectors.Missing) {
-				continue
+				// It was listed: see fillIn.read.
+				e, err = listed, nil
+				e.Members = identity.Members{}
 			}
 			if err != nil {
 				return err

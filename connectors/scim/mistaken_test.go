@@ -131,3 +131,31 @@ func TestEndsThatDoNotHappen(t *testing.T) {
 		})
 	}
 }
+
+// A group whose name no filter holds is looked for in a listing, and found there whether
+// it is found by its id or not.
+func TestFindListedAndNotFoundByID(t *testing.T) {
+	t.Parallel()
+	group := map[string]any{"id": "G1", "displayName": `"Quality"`, "members": []any{map[string]any{"value": "U1"}}}
+	session, err := openAt(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Has("filter"):
+			answer(w, http.StatusBadRequest, map[string]any{
+				"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:Error"}, "status": "400", "scimType": "invalidFilter",
+			})
+		case r.URL.Path == "/Groups":
+			answer(w, http.StatusOK, listOf(group))
+		case r.URL.Path == "/Users":
+			answer(w, http.StatusOK, listOf())
+		default:
+			http.NotFound(w, r)
+		}
+	}), scim.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := session.Find(t.Context(), identity.Group, connectors.Match{Path: "displayName", Value: `"Quality"`}, connectors.Want{Members: true})
+	if err != nil || len(found) != 1 || found[0].TargetID != "G1" || found[0].Members.Known {
+		t.Errorf("%+v, %v; want the group, its members not known", found, err)
+	}
+}
